@@ -1,0 +1,87 @@
+//! The dimensions every event may carry and where its data names them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::json::Json;
+use crate::limits::DIMENSION_BYTES_MAX;
+
+macro_rules! dimensions {
+    ($($(#[$doc:meta])* $name:ident = $key:literal, $column:literal;)*) => {
+        /// A property of usage that has a column of its own in every segment.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Dimension {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Dimension {
+            /// Every dimension, in column order.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The member of an event's data that holds the value.
+            pub fn key(self) -> &'static str {
+                match self { $(Self::$name => $key,)* }
+            }
+
+            /// The column's name in segments.
+            pub fn column(self) -> &'static str {
+                match self { $(Self::$name => $column,)* }
+            }
+        }
+    };
+}
+
+dimensions! {
+    /// Project the asset lies in.
+    Project = "project", "project";
+    /// Folder inside the project.
+    Folder = "folder", "folder";
+    /// Asset that was used.
+    Asset = "asset", "asset";
+    /// Kind of the asset.
+    AssetType = "assetType", "asset_type";
+    /// Identifier of the environment the work ran in.
+    EnvironmentId = "environmentId", "environment_id";
+    /// Name of that environment.
+    Environment = "environment", "environment";
+    /// Kind of that environment.
+    EnvironmentType = "environmentType", "environment_type";
+    /// Identifier of the task.
+    TaskId = "taskId", "task_id";
+    /// Name of the task.
+    TaskName = "taskName", "task_name";
+    /// Object the task worked on.
+    TaskObject = "taskObject", "task_object";
+    /// Kind of the task.
+    TaskType = "taskType", "task_type";
+    /// Number of the task's run.
+    TaskRunId = "taskRunId", "task_run_id";
+    /// Instant the use started, as RFC 3339.
+    Start = "start", "start";
+    /// How the task ended.
+    Status = "status", "status";
+    /// Cores the task used.
+    CoresUsed = "coresUsed", "cores_used";
+    /// Seconds of overhead inside the task.
+    OverheadSeconds = "overheadSeconds", "overhead_seconds";
+    /// Who or what started the task.
+    InvokedBy = "invokedBy", "invoked_by";
+    /// Tag that combines costs.
+    BillingTag = "billingTag", "billing_tag";
+    /// Application the use belongs to.
+    AppId = "appId", "app_id";
+    /// Resource name of the project, printed exactly as sent.
+    ProjectHrn = "projectHrn", "project_hrn";
+    /// Resource that was used.
+    Resource = "resource", "resource";
+    /// User on whose behalf.
+    User = "user", "user";
+}
+
+impl Dimension {
+    /// The dimension's value in an event's data; empty texts and over-long ones count as absent.
+    pub fn value<'j>(self, data: &'j Json<'_>) -> Option<&'j str> {
+        data.get(self.key())
+            .and_then(Json::text)
+            .filter(|text| !text.is_empty() && text.len() <= DIMENSION_BYTES_MAX)
+    }
+}

@@ -1,0 +1,22 @@
+//! The rules of Tallyport, free of I/O, clocks and threads.
+//!
+//! Everything here is a value or a function of values: what an event is, how a meter reads it,
+//! which organizations a caller sees, how quantities add up and what an export contains. The two
+//! walks of ARCHITECTURE.md pass through [`event`] (usage in) and [`export`] (usage out).
+
+pub mod aggregation;
+pub mod dimension;
+pub mod event;
+pub mod ids;
+pub mod json;
+pub mod kind;
+pub mod limits;
+pub mod meter;
+pub mod path;
+pub mod quantity;
+pub mod range;
+pub mod rate;
+pub mod tree;
+pub mod window;
+
+pub use jiff::Timestamp;

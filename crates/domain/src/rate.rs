@@ -1,0 +1,153 @@
+//! Rates: what a unit of usage is worth, in consumption units (IPU) or money.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{MeterId, OrganizationId, RateId};
+use crate::quantity::{Quantity, Total};
+use crate::range::TimeRange;
+
+/// What a rate turns usage into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RateKind {
+    /// Processing units.
+    Ipu,
+    /// Money in the rate's currency.
+    Money,
+}
+
+/// One version of a rate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rate {
+    /// Identifier, the same for all versions.
+    pub id: RateId,
+    /// Meter it prices.
+    pub meter: MeterId,
+    /// Organization it is for; `None` for the account's default.
+    pub organization: Option<OrganizationId>,
+    /// What it turns usage into.
+    pub kind: RateKind,
+    /// Event times it prices.
+    pub valid: TimeRange,
+    /// Units of usage the price is for, at least one.
+    pub per: u64,
+    /// Name of that unit; empty for the meter's.
+    pub unit: String,
+    /// Prices by accumulated usage: ascending, the last one open.
+    pub tiers: Vec<Tier>,
+    /// Usage per billing period that is free.
+    pub allowance: Quantity,
+    /// Whether usage is charged at all.
+    pub billable: bool,
+    /// Price before discount.
+    pub list_price: Option<Quantity>,
+    /// Subscription the charge belongs to.
+    pub subscription_id: Option<String>,
+    /// Charge number on the subscription.
+    pub charge_number: Option<String>,
+    /// ISO 4217 code; `None` for IPU.
+    pub currency: Option<String>,
+}
+
+/// One step of a price list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// Accumulated usage in scalar units this tier ends at; `None` for no end.
+    pub up_to: Option<Quantity>,
+    /// Price of one scalar unit inside it.
+    pub price: Quantity,
+}
+
+impl Rate {
+    /// Cuts `usage` that starts after `used` (both in units of `10^-12` of the meter's readings)
+    /// at the borders of the tiers, whose bounds are in scalar units of `factor` readings each.
+    ///
+    /// Gives the index of each tier reached and the exact part of `usage` inside it.
+    pub fn split(&self, used: Total, usage: Total, factor: u64) -> Vec<(usize, Total)> {
+        let end = used + usage;
+        let mut parts = Vec::with_capacity(1);
+        let mut start = used;
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let border = tier.up_to.map(|bound| {
+                Total::from_units(Total::from(bound).units() * ethnum::I256::from(factor))
+            });
+            let stop = border.map_or(end, |border| border.min(end));
+            if stop > start {
+                parts.push((index, stop - start));
+                start = stop;
+            }
+            if start >= end {
+                break;
+            }
+        }
+        parts
+    }
+}
+
+/// The one rate of `kind` for a reading: the organization's own first, then the default.
+pub fn applicable(
+    rates: &[Rate],
+    kind: RateKind,
+    meter: MeterId,
+    organization: OrganizationId,
+    time: Timestamp,
+) -> Option<&Rate> {
+    let fits = |rate: &&Rate| rate.kind == kind && rate.meter == meter && rate.valid.contains(time);
+    let own = rates
+        .iter()
+        .filter(fits)
+        .find(|rate| rate.organization == Some(organization));
+    own.or_else(|| {
+        rates
+            .iter()
+            .filter(fits)
+            .find(|rate| rate.organization.is_none())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_that_crosses_a_border_is_split_exactly() {
+        let tier = |up_to: Option<&str>, price: &str| Tier {
+            up_to: up_to.map(|bound| bound.parse().unwrap()),
+            price: price.parse().unwrap(),
+        };
+        let rate = Rate {
+            id: RateId::from_random(1),
+            meter: MeterId::from_random(2),
+            organization: None,
+            kind: RateKind::Ipu,
+            valid: TimeRange::ALWAYS,
+            per: 1,
+            unit: String::new(),
+            tiers: vec![
+                tier(Some("2"), "6"),
+                tier(Some("3"), "0.6"),
+                tier(None, "0.06"),
+            ],
+            allowance: Quantity::ZERO,
+            billable: true,
+            list_price: None,
+            subscription_id: None,
+            charge_number: None,
+            currency: None,
+        };
+        let split = |used: &str, usage: &str| {
+            let total = |text: &str| Total::from(text.parse::<Quantity>().unwrap());
+            let parts = rate.split(total(used), total(usage), 100);
+            parts
+                .iter()
+                .map(|(tier, part)| format!("{tier}:{part}"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(split("0", "150.5"), "0:150.5");
+        assert_eq!(split("150.5", "100"), "0:49.5 1:50.5");
+        assert_eq!(split("150", "1000"), "0:50 1:100 2:850");
+        assert_eq!(split("200", "0"), "");
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong in the store.
+
+use std::path::PathBuf;
+
+use domain::kind::Kind;
+
+/// A result of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file system refused an operation.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was tried, such as "append to".
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file system is full; nothing of the batch is kept.
+    #[error("no space left to {action} {}", path.display())]
+    DiskFull {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+    },
+    /// A file does not hold what was written to it.
+    #[error("{} is damaged at byte {offset}: {reason}", path.display())]
+    Corrupt {
+        /// The damaged file.
+        path: PathBuf,
+        /// Where the damage was noticed, in bytes.
+        offset: u64,
+        /// What was expected and what is there.
+        reason: String,
+    },
+    /// Writing stopped after an earlier failure; reads go on.
+    #[error("the store is read-only since an earlier failure ({reason}): restart to recover")]
+    ReadOnly {
+        /// The failure.
+        reason: String,
+    },
+    /// Another process has the directory open.
+    #[error("{} is in use by {holder}", path.display())]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+        /// Who holds it, as it wrote into its lock file.
+        holder: String,
+    },
+    /// The directory was written by a newer release.
+    #[error("{} has format {found}: this release reads up to {known}", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format version.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// A read asks for a sequence that is not durable yet.
+    #[error("sequence {asked} is beyond the watermark {watermark}")]
+    BeyondWatermark {
+        /// What was asked for.
+        asked: u64,
+        /// The newest durable sequence.
+        watermark: u64,
+    },
+    /// A read asks for usage that retention removed.
+    #[error("usage of organization {organization} before {before} was removed by retention")]
+    Retired {
+        /// Whose usage.
+        organization: domain::ids::OrganizationId,
+        /// The floor.
+        before: domain::Timestamp,
+    },
+    /// A query or batch is over a limit.
+    #[error("{what} is {asked}: expected at most {limit}")]
+    OverLimit {
+        /// Name of the limited thing.
+        what: &'static str,
+        /// What was asked for.
+        asked: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+    /// A defect: a step that cannot fail did.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Io { .. }
+            | Self::DiskFull { .. }
+            | Self::ReadOnly { .. }
+            | Self::InUse { .. }
+            | Self::Closed => Kind::Unavailable,
+            Self::Corrupt { .. } => Kind::Corrupt,
+            Self::NewerFormat { .. } | Self::BeyondWatermark { .. } | Self::OverLimit { .. } => {
+                Kind::Invalid
+            }
+            Self::Retired { .. } => Kind::Gone,
+            Self::Internal(_) => Kind::Internal,
+        }
+    }
+}

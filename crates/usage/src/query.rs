@@ -1,0 +1,134 @@
+//! What may be asked of a usage store, and the shape of its answers.
+
+use arrow_array::RecordBatch;
+use domain::Timestamp;
+use domain::aggregation::Fold;
+use domain::dimension::Dimension;
+use domain::ids::OrganizationId;
+use domain::meter::{Meter, ReadingRule};
+use domain::path::JsonPath;
+use domain::range::TimeRange;
+use domain::tree::Scope;
+use domain::window::{Window, Windows};
+use futures::stream::BoxStream;
+
+use crate::error::Result;
+
+/// Rows to stream. Conflicting copies are left out.
+#[derive(Debug, Clone)]
+pub struct ScanQuery {
+    /// Whose usage, and when.
+    pub scope: Scope,
+    /// Event types to read; empty for all.
+    pub event_types: Vec<String>,
+    /// Dimensions to give, in this order.
+    pub dimensions: Vec<Dimension>,
+    /// Readings to give, in this order.
+    pub rules: Vec<ReadingRule>,
+}
+
+/// Batches of a scan, in order.
+pub type Batches = BoxStream<'static, Result<Batch>>;
+
+/// Some consecutive rows of a scan, by column.
+///
+/// Columns: `sequence` (UInt64), `organization`, `event_type` (Utf8), `time` (Timestamp ns, UTC),
+/// `subject` (Utf8), then each asked dimension (Utf8, null where absent), then each asked reading
+/// (Decimal128(38, 12), or Utf8 for UNIQUE_COUNT; null where the rule does not read the row).
+#[derive(Debug, Clone)]
+pub struct Batch {
+    pub(crate) columns: RecordBatch,
+    pub(crate) dimensions: usize,
+}
+
+/// Totals to compute.
+#[derive(Debug, Clone)]
+pub struct TotalsQuery {
+    /// Whose usage, and when.
+    pub scope: Scope,
+    /// Meters to total, each within its own validity.
+    pub meters: Vec<Meter>,
+    /// How to cut time; `None` for one window over all.
+    pub windows: Option<Windows>,
+    /// What to tell apart, in this order.
+    pub group_by: Vec<GroupKey>,
+    /// Conditions that must all hold.
+    pub filters: Vec<GroupFilter>,
+}
+
+/// Something rows can be told apart by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum GroupKey {
+    /// The organization's id.
+    Organization,
+    /// The event's subject.
+    Subject,
+    /// A dimension.
+    Dimension(Dimension),
+    /// The value at a path in the data.
+    Path(JsonPath),
+}
+
+/// Holds when the key is one of the values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupFilter {
+    /// What to look at.
+    pub key: GroupKey,
+    /// Texts that pass.
+    pub values: Vec<String>,
+}
+
+/// One total.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TotalRow {
+    /// Index of the meter in the query.
+    pub meter: usize,
+    /// The window; `None` when the query had none.
+    pub window: Option<Window>,
+    /// One value per group key; `None` where rows have none.
+    pub keys: Vec<Option<String>>,
+    /// The folded readings.
+    pub fold: Fold,
+}
+
+/// Events to list, newest first by time, then by sequence.
+#[derive(Debug, Clone)]
+pub struct EventsQuery {
+    /// Whose events, and when.
+    pub scope: Scope,
+    /// Range of event time.
+    pub range: TimeRange,
+    /// Subjects to list; empty for all.
+    pub subjects: Vec<String>,
+    /// An event with one of these meters' readings has no error.
+    pub meters: Vec<Meter>,
+    /// `Some(true)` lists only events with an error, `Some(false)` only those without.
+    pub with_error: Option<bool>,
+    /// Most events to give.
+    pub limit: usize,
+}
+
+/// An event as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its number.
+    pub sequence: u64,
+    /// Organization the use belongs to.
+    pub organization: OrganizationId,
+    /// CloudEvents `type`.
+    pub event_type: String,
+    /// CloudEvents `subject`.
+    pub subject: String,
+    /// CloudEvents `source`.
+    pub source: String,
+    /// CloudEvents `id`.
+    pub id: String,
+    /// Event time.
+    pub time: Timestamp,
+    /// Instant of receipt.
+    pub received: Timestamp,
+    /// The data object as sent.
+    pub data: Option<Box<str>>,
+    /// Why it counts nowhere: it fits no meter, or it conflicts with an earlier event.
+    pub validation_error: Option<String>,
+}
