@@ -3,11 +3,17 @@
 //! Ground state is the journal plus the segments the manifest names; everything else is derived.
 //! FORMAT.md describes every byte.
 
+pub mod compact;
 pub mod disk;
 pub mod error;
+pub mod events;
 pub mod manifest;
 pub mod query;
 pub mod row;
+pub mod scan;
+pub mod segment;
+pub mod snapshot;
+pub mod totals;
 pub mod traits;
 
 pub use error::{Error, Result};
