@@ -59,7 +59,11 @@ impl CheckedFile {
             .read(tail_start, length)
             .map_err(|source| refused("read", path, source))?;
         if spell(xxh3_64(&tail)) != written.tail_checksum {
-            return Err(corrupt(path, tail_start, "the checksum of the tail differs"));
+            return Err(corrupt(
+                path,
+                tail_start,
+                "the checksum of the tail differs",
+            ));
         }
         let mut inner = Inner {
             path: path.to_owned(),
@@ -159,7 +163,13 @@ impl Inner {
             .collect();
         let expected = self.tail_start / BLOCK_BYTES as u64;
         sums.filter(|sums| sums.len() as u64 == expected)
-            .ok_or_else(|| corrupt(&self.path, self.tail_start, "its block checksums are no list"))
+            .ok_or_else(|| {
+                corrupt(
+                    &self.path,
+                    self.tail_start,
+                    "its block checksums are no list",
+                )
+            })
     }
 
     /// Reads bytes before the tail, checking every block they lie in.

@@ -73,19 +73,15 @@ pub(crate) enum Texts {
 impl Column {
     /// The columns of a segment with `layout`, in order; of its rules those that `reads` takes.
     pub(crate) fn all(layout: &Layout, reads: impl Fn(&ReadingRule) -> bool) -> Vec<Self> {
-        let mut columns = vec![
-            Self::Sequence,
+        let mut columns = KEY_COLUMNS.to_vec();
+        columns.extend([
             Self::Namespace,
-            Self::Organization,
-            Self::EventType,
-            Self::Time,
             Self::Received,
             Self::Subject,
             Self::Source,
             Self::Id,
-            Self::ConflictWith,
             Self::Data,
-        ];
+        ]);
         columns.extend(Dimension::ALL.iter().copied().map(Self::Dimension));
         for rule in layout.rules.iter().filter(|rule| reads(rule)) {
             let column = Self::Reading(rule.clone());
@@ -129,10 +125,7 @@ impl Column {
 
     /// Whether the column is folded from `data`.
     pub(crate) fn is_derived(&self) -> bool {
-        matches!(
-            self,
-            Self::Dimension(_) | Self::Reading(_) | Self::Path(_)
-        )
+        matches!(self, Self::Dimension(_) | Self::Reading(_) | Self::Path(_))
     }
 
     pub(crate) fn is_nullable(&self) -> bool {
@@ -196,7 +189,10 @@ impl<'a> Keys<'a> {
         Self {
             organization: Strings::of(batch.column(0)),
             event_type: Strings::of(batch.column(1)),
-            time: batch.column(2).as_primitive::<TimestampNanosecondType>().values(),
+            time: batch
+                .column(2)
+                .as_primitive::<TimestampNanosecondType>()
+                .values(),
             sequence: batch.column(3).as_primitive::<UInt64Type>().values(),
             conflict: batch.column(4).as_primitive(),
         }

@@ -80,12 +80,12 @@ impl Merge {
             if next[least] == keys[least].time.len() {
                 break;
             }
-            let goes_on = others.last().is_none_or(|second| {
-                compare(&keys, &next, least, *second) == Ordering::Less
-            });
+            let goes_on = others
+                .last()
+                .is_none_or(|second| compare(&keys, &next, least, *second) == Ordering::Less);
             if !goes_on {
-                let above = others
-                    .partition_point(|other| compare(&keys, &next, *other, least).is_gt());
+                let above =
+                    others.partition_point(|other| compare(&keys, &next, *other, least).is_gt());
                 order.pop();
                 order.insert(above, least);
             }
@@ -134,7 +134,11 @@ impl Cursor {
 
     fn load_when_spent(&mut self) -> Result<()> {
         let rows = self.batch.as_ref().map_or(0, RecordBatch::num_rows);
-        if self.next >= rows { self.load() } else { Ok(()) }
+        if self.next >= rows {
+            self.load()
+        } else {
+            Ok(())
+        }
     }
 
     /// What is left of the batch at hand, without copying.

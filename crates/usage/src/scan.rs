@@ -113,9 +113,9 @@ fn sources(snapshot: &Snapshot, visible: &Visible, ask: &Ask) -> Result<Vec<Sour
             continue;
         }
         let visible = visible.clone();
-        let seen = segment.read(groups, ask)?.filter_map(move |batch| {
-            batch.and_then(|batch| visible.filter(&batch)).transpose()
-        });
+        let seen = segment
+            .read(groups, ask)?
+            .filter_map(move |batch| batch.and_then(|batch| visible.filter(&batch)).transpose());
         sources.push(Box::new(seen));
     }
     let tail = TailRows::new(snapshot, visible, ask);

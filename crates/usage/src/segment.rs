@@ -12,9 +12,10 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::SegmentEntry;
 
-pub(crate) use read::{Ask, Footer, GroupBounds, SegmentRows};
+use read::Footer;
+pub(crate) use read::{Ask, GroupBounds};
+pub(crate) use write::SegmentWriter;
 pub use write::write;
-pub(crate) use write::{SegmentWriter, sort};
 
 /// Version of the segment's form this release writes.
 pub const SEGMENT_FORMAT: u32 = 1;

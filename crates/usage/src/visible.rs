@@ -69,7 +69,11 @@ pub(crate) fn check_retention(snapshot: &Snapshot, scope: &Scope) -> Result<()> 
 impl Visible {
     pub(crate) fn new(scope: &Scope, event_types: &[String], as_of: u64) -> Self {
         let mut ranges: BTreeMap<String, Vec<Nanoseconds>> = BTreeMap::new();
-        for entry in scope.entries().iter().filter(|entry| !entry.range.is_empty()) {
+        for entry in scope
+            .entries()
+            .iter()
+            .filter(|entry| !entry.range.is_empty())
+        {
             let start = entry.range.start.map_or(i64::MIN, nanoseconds);
             let end = entry.range.end.map_or(i64::MAX, nanoseconds);
             let known = ranges.entry(entry.organization.as_str().to_owned());
@@ -81,6 +85,12 @@ impl Visible {
             as_of,
             conflicts: false,
         }
+    }
+
+    /// Hides what an organization used before an instant.
+    pub(crate) fn cut(&mut self, organization: &str, before_ns: i64) {
+        let ranges = self.scope.get_mut(organization).into_iter().flatten();
+        ranges.for_each(|range| range.start = range.start.max(before_ns));
     }
 
     /// The ranges of an organization.
@@ -123,7 +133,9 @@ impl Visible {
             min.as_slice() <= text.as_bytes() && text.as_bytes() <= max.as_slice()
         };
         let type_inside = |types: &Vec<String>| {
-            types.iter().any(|listed| inside(listed, &bounds.event_type))
+            types
+                .iter()
+                .any(|listed| inside(listed, &bounds.event_type))
         };
         let least = String::from_utf8_lossy(&bounds.organization.0).into_owned();
         let organizations = self.scope.range(least..);
@@ -200,9 +212,8 @@ fn runs<'a>(keys: &Keys<'a>) -> Vec<Run<'a>> {
     let mut runs = Vec::new();
     let mut start = 0;
     for row in 1..=rows {
-        let goes_on = row < rows
-            && keys.organization.same(start, row)
-            && keys.event_type.same(start, row);
+        let goes_on =
+            row < rows && keys.organization.same(start, row) && keys.event_type.same(start, row);
         if !goes_on && start < rows {
             runs.push(Run {
                 organization: keys.organization.at(start),

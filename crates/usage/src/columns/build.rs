@@ -98,9 +98,9 @@ enum Builder {
 fn builders(columns: &[Column], texts: Texts, rows: usize) -> Vec<Builder> {
     let builder = |column: &Column| match column.holds() {
         Holds::Number => Builder::Number(UInt64Builder::with_capacity(rows)),
-        Holds::Instant => Builder::Instant(
-            TimestampNanosecondBuilder::with_capacity(rows).with_timezone("UTC"),
-        ),
+        Holds::Instant => {
+            Builder::Instant(TimestampNanosecondBuilder::with_capacity(rows).with_timezone("UTC"))
+        }
         Holds::Decimal => Builder::Decimal(
             Decimal128Builder::with_capacity(rows)
                 .with_precision_and_scale(PRECISION, SCALE)

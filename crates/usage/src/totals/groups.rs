@@ -126,4 +126,3 @@ impl Groups {
             .filter_map(move |(group, place)| Some((group, folds[place].take()?)))
     }
 }
-

@@ -103,7 +103,11 @@ impl<'p> Tally<'p> {
         while !rest.is_empty() {
             let (_, end, window) = self.windows.around(view.keys.time[rest.start]);
             let inside = stretch(view.keys.time, &rest, &(i64::MIN..end));
-            let inside = if end == i64::MAX { rest.clone() } else { inside };
+            let inside = if end == i64::MAX {
+                rest.clone()
+            } else {
+                inside
+            };
             self.group[0] = u32::try_from(number).unwrap_or(u32::MAX);
             self.group[1] = window;
             self.add_window(view, meter, inside.clone())?;
@@ -152,7 +156,10 @@ impl<'p> Tally<'p> {
         match self.groups.fold(place) {
             Fold::Sum(sum) => *sum += total(&read),
             Fold::Count(counted) => *counted += count as u64,
-            Fold::Avg { sum, count: counted } => {
+            Fold::Avg {
+                sum,
+                count: counted,
+            } => {
                 *sum += total(&read);
                 *counted += count as u64;
             }

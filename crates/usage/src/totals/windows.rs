@@ -31,7 +31,10 @@ impl<'q> WindowCache<'q> {
         let Some(windows) = self.windows else {
             return (i64::MIN, i64::MAX, 0);
         };
-        if let Some(last) = self.last.filter(|(start, end, _)| (*start..*end).contains(&time)) {
+        if let Some(last) = self
+            .last
+            .filter(|(start, end, _)| (*start..*end).contains(&time))
+        {
             return last;
         }
         let before = self.known.range(..=time).next_back();
