@@ -19,7 +19,7 @@ pub enum Error {
         /// On which file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file system is full; nothing of the batch is kept.
     #[error("no space left to {action} {}", path.display())]
@@ -109,10 +109,17 @@ impl Error {
     /// An error of the file system; a full one is told apart because it may pass.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
-        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
             return Self::DiskFull { action, path };
         }
-        Self::Io { action, path, source }
+        Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 
     /// Damage found at a byte of a file.
@@ -121,6 +128,38 @@ impl Error {
             path: path.to_owned(),
             offset,
             reason: reason.into(),
+        }
+    }
+
+    /// The same error once more, for each of several callers.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io {
+                action,
+                path,
+                source,
+            } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Io {
+                    action,
+                    path: path.clone(),
+                    source,
+                }
+            }
+            Self::DiskFull { action, path } => Self::DiskFull {
+                action,
+                path: path.clone(),
+            },
+            Self::Corrupt {
+                path,
+                offset,
+                reason,
+            } => Self::corrupt(path, *offset, reason.clone()),
+            Self::ReadOnly { reason } => Self::ReadOnly {
+                reason: reason.clone(),
+            },
+            Self::Closed => Self::Closed,
+            other => Self::Internal(other.to_string()),
         }
     }
 

@@ -3,18 +3,29 @@
 //! Ground state is the journal plus the segments the manifest names; everything else is derived.
 //! FORMAT.md describes every byte.
 
-mod compact;
+pub mod compact;
 pub mod disk;
 pub mod error;
+pub mod events;
+mod flush;
+mod identity;
+mod intake;
+mod journal;
 pub mod manifest;
 pub mod metrics;
 pub mod options;
 pub mod query;
 pub mod row;
+pub mod scan;
+mod seen;
 pub mod segment;
+mod shared;
 pub mod snapshot;
 pub mod store;
+pub mod totals;
 pub mod traits;
+mod upkeep;
+pub mod verify;
 
 pub use error::{Error, Result};
 pub use options::Options;

@@ -118,7 +118,14 @@ impl FrameHeader {
             2 => FrameKind::Seal,
             _ => return Err("the frame is of an unknown kind"),
         };
-        Ok(Self { length, kind, count, first, previous, checksum })
+        Ok(Self {
+            length,
+            kind,
+            count,
+            first,
+            previous,
+            checksum,
+        })
     }
 
     fn fields(&self) -> [u8; 32] {
@@ -174,7 +181,8 @@ impl FrameBuilder {
         let length = u32::try_from(row.len()).expect("attributes and data are limited");
         self.bytes.extend_from_slice(&key.to_le_bytes());
         self.bytes.extend_from_slice(&fingerprint.to_le_bytes());
-        self.bytes.extend_from_slice(&conflict.unwrap_or(0).to_le_bytes());
+        self.bytes
+            .extend_from_slice(&conflict.unwrap_or(0).to_le_bytes());
         self.bytes.extend_from_slice(&length.to_le_bytes());
         self.bytes.extend_from_slice(row);
         self.count += 1;
@@ -185,21 +193,27 @@ impl FrameBuilder {
         self.count
     }
 
-    /// Ends the frame; gives its bytes and its checksum.
+    /// Ends the frame.
     pub(crate) fn finish<'a>(
         &mut self,
         kind: FrameKind,
         chain: Chain,
         counters: impl ExactSizeIterator<Item = (&'a Option<OrganizationId>, &'a Counters)>,
-    ) -> (&[u8], u64) {
+    ) -> FinishedFrame<'_> {
         let number = u32::try_from(counters.len()).expect("fewer than a frame has events");
         self.bytes.extend_from_slice(&number.to_le_bytes());
         for (organization, counters) in counters {
-            let organization = organization.as_ref().map_or(&[0; ID_LENGTH][..], |id| {
-                id.as_str().as_bytes()
-            });
+            let organization = organization
+                .as_ref()
+                .map_or(&[0; ID_LENGTH][..], |id| id.as_str().as_bytes());
             self.bytes.extend_from_slice(organization);
-            let Counters { received, stored, duplicate, conflict, refused } = *counters;
+            let Counters {
+                received,
+                stored,
+                duplicate,
+                conflict,
+                refused,
+            } = *counters;
             for count in [received, stored, duplicate, conflict, refused] {
                 self.bytes.extend_from_slice(&count.to_le_bytes());
             }
@@ -215,8 +229,23 @@ impl FrameBuilder {
         };
         header.checksum = header.checksum_with(&self.bytes[FRAME_HEADER_BYTES..], chain.seed);
         self.bytes[..FRAME_HEADER_BYTES].copy_from_slice(&header.encode(chain.seed));
-        (&self.bytes, header.checksum)
+        FinishedFrame {
+            bytes: &self.bytes,
+            checksum: header.checksum,
+            count: self.count,
+        }
     }
+}
+
+/// A frame ready to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FinishedFrame<'a> {
+    /// All its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Its checksum, named by the next one.
+    pub(crate) checksum: u64,
+    /// Rows inside.
+    pub(crate) count: u32,
 }
 
 /// Where in the chain of frames the next one goes.
@@ -260,7 +289,11 @@ pub(crate) fn decode_body(
         let mut row = decode_row(row)?;
         row.sequence = header.first + u64::from(index);
         row.conflict_with = (conflict_with != 0).then_some(conflict_with);
-        sink(FrameRow { key, fingerprint, row });
+        sink(FrameRow {
+            key,
+            fingerprint,
+            row,
+        });
     }
     let mut counters = FrameCounters::new();
     for _ in 0..fields.u32()? {
@@ -355,6 +388,9 @@ impl<'a> Fields<'a> {
     }
 
     fn organization(&mut self) -> Option<OrganizationId> {
-        std::str::from_utf8(self.take(ID_LENGTH)?).ok()?.parse().ok()
+        std::str::from_utf8(self.take(ID_LENGTH)?)
+            .ok()?
+            .parse()
+            .ok()
     }
 }

@@ -78,7 +78,9 @@ pub(crate) fn replay(
 
 /// Numbers of the journal files in a folder, ascending.
 pub(crate) fn files(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Vec<u64>> {
-    let names = disk.list(folder).map_err(|error| Error::io("list", folder, error))?;
+    let names = disk
+        .list(folder)
+        .map_err(|error| Error::io("list", folder, error))?;
     let mut numbers: Vec<u64> = names.iter().filter_map(|name| file_number(name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
@@ -113,14 +115,23 @@ impl<'a> Replay<'a> {
         if numbers.first() != Some(&from) {
             numbers.insert(0, from);
         }
-        let chain = Chain { seed: identity.journal_seed(), next: first, previous: 0 };
-        Ok(Self { disk, folder, identity, numbers, chain, sealed: false, last_frame: None })
+        let chain = Chain {
+            seed: identity.journal_seed(),
+            next: first,
+            previous: 0,
+        };
+        Ok(Self {
+            disk,
+            folder,
+            identity,
+            numbers,
+            chain,
+            sealed: false,
+            last_frame: None,
+        })
     }
 
-    fn run(
-        &mut self,
-        sink: &mut impl FnMut(&FrameRead<'_>) -> Result<(), String>,
-    ) -> Result<End> {
+    fn run(&mut self, sink: &mut impl FnMut(&FrameRead<'_>) -> Result<(), String>) -> Result<End> {
         let mut end: Option<End> = None;
         for (index, number) in self.numbers.clone().into_iter().enumerate() {
             if let Some(end) = &end
@@ -134,7 +145,12 @@ impl<'a> Replay<'a> {
             }
             let offset = self.frames(&file, index, sink)?;
             let (chain, last_frame) = (self.chain, self.last_frame.take());
-            end = Some(End { number, offset, chain, last_frame });
+            end = Some(End {
+                number,
+                offset,
+                chain,
+                last_frame,
+            });
         }
         let end = end.ok_or_else(|| Error::Internal("a journal without files".to_owned()))?;
         if self.sealed {
@@ -167,7 +183,11 @@ impl<'a> Replay<'a> {
             }
         };
         if header.store != self.identity.store || header.number != number {
-            return Err(Error::corrupt(&file.path, 0, "it belongs to another store or place"));
+            return Err(Error::corrupt(
+                &file.path,
+                0,
+                "it belongs to another store or place",
+            ));
         }
         if index == 0 {
             self.chain.previous = header.previous;
@@ -186,8 +206,12 @@ impl<'a> Replay<'a> {
     /// Removes a file that a crash left before its first use.
     fn forget(&self, path: &Path) -> Result<()> {
         tracing::warn!(path = %path.display(), "removed a journal file that was never used");
-        self.disk.remove(path).map_err(|error| Error::io("remove", path, error))?;
-        self.disk.sync_folder(self.folder).map_err(|error| Error::io("sync", self.folder, error))
+        self.disk
+            .remove(path)
+            .map_err(|error| Error::io("remove", path, error))?;
+        self.disk
+            .sync_folder(self.folder)
+            .map_err(|error| Error::io("sync", self.folder, error))
     }
 
     /// Reads frames until the file's good end, and gives its offset.
@@ -216,7 +240,12 @@ impl<'a> Replay<'a> {
                 return Err(Error::corrupt(&file.path, end, "bytes follow the seal"));
             }
             let body = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
-            let read = FrameRead { header, body, path: &file.path, offset };
+            let read = FrameRead {
+                header,
+                body,
+                path: &file.path,
+                offset,
+            };
             sink(&read).map_err(|reason| Error::corrupt(&file.path, offset, reason))?;
             self.chain.previous = header.checksum;
             self.chain.next += u64::from(header.count);

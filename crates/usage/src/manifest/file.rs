@@ -26,7 +26,9 @@ pub(crate) fn load(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Option<Manifes
         Err(error) => return Err(Error::io("open", &path, error)),
     };
     let length = usize::try_from(reader.length()).expect("a file in memory fits its addresses");
-    let bytes = reader.read(0, length).map_err(|error| Error::io("read", &path, error))?;
+    let bytes = reader
+        .read(0, length)
+        .map_err(|error| Error::io("read", &path, error))?;
     parse(&path, &bytes).map(Some)
 }
 
@@ -40,10 +42,16 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Manifest> {
     let unreadable = |error: serde_json::Error| Error::corrupt(path, 0, error.to_string());
     let value: serde_json::Value = serde_json::from_slice(text).map_err(unreadable)?;
     let format = value.get("format").and_then(serde_json::Value::as_u64);
-    let found = format.and_then(|format| u32::try_from(format).ok()).unwrap_or(u32::MAX);
+    let found = format
+        .and_then(|format| u32::try_from(format).ok())
+        .unwrap_or(u32::MAX);
     if found > MANIFEST_FORMAT {
         let known = MANIFEST_FORMAT;
-        return Err(Error::NewerFormat { path: path.to_owned(), found, known });
+        return Err(Error::NewerFormat {
+            path: path.to_owned(),
+            found,
+            known,
+        });
     }
     let manifest: Manifest = serde_json::from_slice(text).map_err(unreadable)?;
     check(&manifest).map_err(|reason| Error::corrupt(path, 0, reason))?;
@@ -56,13 +64,19 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     for segment in &manifest.segments {
         if segment.first != expected || segment.last < segment.first {
             let (first, last) = (segment.first, segment.last);
-            return Err(format!("segment {first}..={last} does not follow {}", expected - 1));
+            return Err(format!(
+                "segment {first}..={last} does not follow {}",
+                expected - 1
+            ));
         }
         expected = segment.last + 1;
     }
     if expected != manifest.flushed_through + 1 {
         let through = manifest.flushed_through;
-        return Err(format!("segments end at {}: expected {through}", expected - 1));
+        return Err(format!(
+            "segments end at {}: expected {through}",
+            expected - 1
+        ));
     }
     Ok(())
 }
@@ -71,7 +85,10 @@ fn checksum_line(text: &[u8]) -> String {
     format!("{CHECKSUM_LABEL}{}\n", hex_checksum(checksum(text)))
 }
 
-/// Replaces the manifest; after `Ok` it is durable, after `Err` the old or the new one counts.
+/// Replaces the manifest.
+///
+/// After `Ok` it is durable. After `DiskFull` the old one counts; after any other error nobody
+/// knows before the next start.
 pub(crate) fn store(disk: &Arc<dyn Disk>, folder: &Path, manifest: &Manifest) -> Result<()> {
     debug_assert!(check(manifest).is_ok(), "segments are contiguous");
     let mut text = serde_json::to_string_pretty(manifest)
@@ -85,8 +102,18 @@ pub(crate) fn store(disk: &Arc<dyn Disk>, folder: &Path, manifest: &Manifest) ->
         disk.remove(&next).ok();
         return Err(error);
     }
-    disk.rename(&next, &path).map_err(|error| Error::io("replace", &path, error))?;
-    disk.sync_folder(folder).map_err(|error| Error::io("sync", folder, error))
+    let unclear = |action, path: &Path, source| {
+        let path = path.to_owned();
+        Error::Io {
+            action,
+            path,
+            source,
+        }
+    };
+    disk.rename(&next, &path)
+        .map_err(|error| unclear("replace", &path, error))?;
+    disk.sync_folder(folder)
+        .map_err(|error| unclear("sync", folder, error))
 }
 
 fn write(disk: &Arc<dyn Disk>, path: &PathBuf, bytes: &[u8]) -> Result<()> {
@@ -97,6 +124,7 @@ fn write(disk: &Arc<dyn Disk>, path: &PathBuf, bytes: &[u8]) -> Result<()> {
         other => other,
     }
     .map_err(|error| Error::io("create", path, error))?;
-    file.write(bytes).map_err(|error| Error::io("write", path, error))?;
+    file.write(bytes)
+        .map_err(|error| Error::io("write", path, error))?;
     file.sync().map_err(|error| Error::io("sync", path, error))
 }
