@@ -1,6 +1,6 @@
 //! A pinned state of the store: what one read sees from its first row to its last.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::manifest::RetentionFloor;
 use crate::row::Row;
@@ -25,16 +25,12 @@ pub struct Snapshot {
 #[derive(Debug)]
 pub struct TailChunk {
     rows: Vec<Row>,
-    order: OnceLock<Vec<u32>>,
 }
 
 impl TailChunk {
-    /// Keeps rows for reads; at most `u32::MAX` of them.
+    /// Keeps rows, by sequence, for reads; fewer than 2^32 of them.
     pub fn new(rows: Vec<Row>) -> Self {
-        Self {
-            rows,
-            order: OnceLock::new(),
-        }
+        Self { rows }
     }
 
     /// The rows, by sequence.
