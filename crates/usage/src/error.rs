@@ -19,7 +19,7 @@ pub enum Error {
         /// On which file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file system is full; nothing of the batch is kept.
     #[error("no space left to {action} {}", path.display())]
@@ -128,6 +128,38 @@ impl Error {
             path: path.to_owned(),
             offset,
             reason: reason.into(),
+        }
+    }
+
+    /// The same error once more, for each of several callers.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io {
+                action,
+                path,
+                source,
+            } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Io {
+                    action,
+                    path: path.clone(),
+                    source,
+                }
+            }
+            Self::DiskFull { action, path } => Self::DiskFull {
+                action,
+                path: path.clone(),
+            },
+            Self::Corrupt {
+                path,
+                offset,
+                reason,
+            } => Self::corrupt(path, *offset, reason.clone()),
+            Self::ReadOnly { reason } => Self::ReadOnly {
+                reason: reason.clone(),
+            },
+            Self::Closed => Self::Closed,
+            other => Self::Internal(other.to_string()),
         }
     }
 
