@@ -13,6 +13,9 @@ mod settle;
 /// Unfinished exports one organization may have through the vendor's door.
 pub const ACTIVE_EXPORTS_MAX: u32 = 5;
 
+/// Unfinished exports one organization may have through our own API.
+pub const ACTIVE_OWN_EXPORTS_MAX: u32 = 100;
+
 words! {
     /// What an export contains.
     pub enum ExportKind {
@@ -210,6 +213,16 @@ pub enum Settlement {
         /// Why.
         error_message: String,
     },
+}
+
+impl ExportSource {
+    /// Unfinished exports one organization may have through this door.
+    pub fn active_max(self) -> u32 {
+        match self {
+            Self::Vendor => ACTIVE_EXPORTS_MAX,
+            Self::Own => ACTIVE_OWN_EXPORTS_MAX,
+        }
+    }
 }
 
 impl ExportStatus {
