@@ -1,0 +1,72 @@
+//! The control revision: every change of control data gets the next one.
+
+use domain::Timestamp;
+
+use crate::database::{Statement, Transaction, sql};
+use crate::error::{Error, Result};
+use crate::open::Metadata;
+
+/// A change of control data: all of it at one revision, or nothing.
+///
+/// It holds the revision counter locked, so that revisions are committed in order: nobody else
+/// changes control data until it is committed or dropped. Dropping it undoes everything.
+#[derive(Debug)]
+pub struct Change {
+    pub(crate) transaction: Transaction,
+    pub(crate) revision: u64,
+    pub(crate) now: Timestamp,
+    pub(crate) is_empty: bool,
+}
+
+impl Metadata {
+    /// Starts a change and locks the revision counter.
+    pub async fn begin_change(&self, now: Timestamp) -> Result<Change> {
+        let mut transaction = self.database.begin().await?;
+        let counter = sql("UPDATE control_revision SET revision = revision + 1 RETURNING revision");
+        let row = transaction.one(counter).await?.ok_or_else(no_counter)?;
+        Ok(Change {
+            revision: row.get("revision")?,
+            transaction,
+            now,
+            is_empty: true,
+        })
+    }
+
+    /// The newest committed control revision; 0 before the first change.
+    pub async fn control_revision(&self) -> Result<u64> {
+        let counter = sql("SELECT revision FROM control_revision");
+        let row = self.database.read().one(counter).await?;
+        row.ok_or_else(no_counter)?.get("revision")
+    }
+}
+
+impl Change {
+    /// The revision everything in this change gets.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Whether nothing has changed so far.
+    pub fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    /// Runs a statement that changes control data.
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64> {
+        self.is_empty = false;
+        self.transaction.run(statement).await
+    }
+
+    /// Makes the change durable and gives the newest revision, which an empty change leaves as is.
+    pub async fn commit(self) -> Result<u64> {
+        if self.is_empty {
+            return Ok(self.revision - 1);
+        }
+        self.transaction.commit().await?;
+        Ok(self.revision)
+    }
+}
+
+fn no_counter() -> Error {
+    Error::not_found("row of", "control_revision")
+}
