@@ -178,7 +178,7 @@ mod tests {
         let said = |path: &&str| {
             let error = ApiError::new(Code::NotFound, "no such meter").with("slug", "x");
             let (media_type, body) = Door::of(path).body(&error, StatusCode::NOT_FOUND, id);
-            format!("{path} {media_type}\n  {body}\n")
+            format!("{path} {media_type} {body:#}\n")
         };
         let all: String = paths.iter().map(said).collect();
         insta::assert_snapshot!(all, @"");
