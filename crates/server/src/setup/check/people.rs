@@ -1,0 +1,68 @@
+//! Users and keys of a setup file.
+
+use std::collections::HashSet;
+
+use super::{DeclaredKey, DeclaredUser, FirstPassword, Names, fields, refer};
+use crate::password;
+use crate::secret::is_key;
+use crate::setup::SetupError;
+use crate::setup::form::{KeyForm, UserForm};
+
+pub(super) fn users(forms: &[UserForm], names: &Names) -> Result<Vec<DeclaredUser>, SetupError> {
+    let mut seen = HashSet::new();
+    let mut declared = Vec::with_capacity(forms.len());
+    for form in forms {
+        let place = format!("user {:?}", form.name);
+        let refuse = |message: String| SetupError::rule(place.clone(), message);
+        fields::name(&form.name).map_err(refuse)?;
+        if !seen.insert(&form.name) {
+            return Err(refuse("the file declares this user twice".to_owned()));
+        }
+        declared.push(DeclaredUser {
+            name: form.name.clone(),
+            organization: refer(names, &place, form.organization.as_ref())?,
+            role: form.role,
+            password: first_password(form).map_err(refuse)?,
+        });
+    }
+    Ok(declared)
+}
+
+fn first_password(form: &UserForm) -> Result<FirstPassword, String> {
+    match (&form.password, &form.password_hash) {
+        (Some(_), Some(_)) => Err("give a password or its hash, not both".to_owned()),
+        (Some(given), None) => {
+            password::check_length(given).map_err(|error| error.to_string())?;
+            Ok(FirstPassword::Given(given.clone()))
+        }
+        (None, Some(hash)) if password::is_hash(hash.reveal()) => {
+            Ok(FirstPassword::Hash(hash.clone()))
+        }
+        (None, Some(_)) => Err("passwordHash is no argon2id PHC string".to_owned()),
+        (None, None) => Ok(FirstPassword::Random),
+    }
+}
+
+pub(super) fn keys(forms: &[KeyForm], names: &Names) -> Result<Vec<DeclaredKey>, SetupError> {
+    let mut seen = HashSet::new();
+    let mut declared = Vec::with_capacity(forms.len());
+    for form in forms {
+        let place = format!("key {:?}", form.name);
+        let refuse = |message: &str| SetupError::rule(place.clone(), message);
+        fields::name(&form.name).map_err(|message| refuse(&message))?;
+        let organization = refer(names, &place, form.organization.as_ref())?;
+        if !seen.insert((organization, &form.name)) {
+            return Err(refuse("the file declares this key twice"));
+        }
+        if form.secret.as_ref().is_some_and(|secret| !is_key(secret.reveal())) {
+            return Err(refuse("a key is tp_ and 43 letters and digits"));
+        }
+        declared.push(DeclaredKey {
+            name: form.name.clone(),
+            organization,
+            role: form.role,
+            secret: form.secret.clone(),
+        });
+    }
+    Ok(declared)
+}
