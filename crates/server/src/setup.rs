@@ -10,7 +10,7 @@ pub mod diff;
 pub mod form;
 pub mod scalar;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::secret::Secret;
 pub use form::AccountForm;
@@ -21,8 +21,7 @@ pub const SETUP_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ACCOUNTS_MAX: usize = 1_000;
 
 /// A setup file: one YAML document for each account.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
     /// The accounts in the file's order.
     pub accounts: Vec<AccountForm>,
@@ -78,31 +77,47 @@ impl Setup {
         Ok(Self { accounts })
     }
 
+    /// The environment variables the file names.
+    pub fn variables(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        let collect = |_: String, name: &str| {
+            names.push(name.to_owned());
+            Ok(Secret::new(""))
+        };
+        let read = self.clone().replace_variables(collect);
+        debug_assert!(read.is_ok(), "collecting refuses nothing");
+        names
+    }
+
     /// Replaces every named environment variable by the secret it holds.
     pub fn take_environment(
         &mut self,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<(), SetupError> {
-        let fetch = |place: String, name: &str| {
+        self.replace_variables(|place, name| {
             let missing = || format!("the environment has no variable {name}");
             let value = variable(name).ok_or_else(|| SetupError::rule(place, missing()))?;
             Ok(Secret::new(value))
-        };
+        })
+    }
+
+    fn replace_variables(
+        &mut self,
+        mut fetch: impl FnMut(String, &str) -> Result<Secret, SetupError>,
+    ) -> Result<(), SetupError> {
         for account in &mut self.accounts {
             for user in &mut account.users {
+                let place = format!("user {:?}", user.name);
                 if let Some(name) = user.password_env.take() {
-                    let place = format!("user {:?}", user.name);
-                    user.password = Some(fetch(place, &name)?);
+                    user.password = Some(fetch(place.clone(), &name)?);
                 }
                 if let Some(name) = user.password_hash_env.take() {
-                    let place = format!("user {:?}", user.name);
                     user.password_hash = Some(fetch(place, &name)?);
                 }
             }
             for key in &mut account.keys {
                 if let Some(name) = key.secret_env.take() {
-                    let place = format!("key {:?}", key.name);
-                    key.secret = Some(fetch(place, &name)?);
+                    key.secret = Some(fetch(format!("key {:?}", key.name), &name)?);
                 }
             }
         }
@@ -120,14 +135,14 @@ mod tests {
 
     #[test]
     fn each_document_of_the_file_is_an_account() {
-        let setup = Setup::parse("account: One\n---\naccount: Two\n").unwrap();
-        let names: Vec<_> = setup.accounts.iter().map(|form| &form.account).collect();
-        assert_eq!(names, ["One", "Two"]);
+        let setup = Setup::parse("partnerId: first\n---\npartnerId: second\n").unwrap();
+        let partners: Vec<_> = setup.accounts.iter().flat_map(|form| &form.partner_id).collect();
+        assert_eq!(partners, ["first", "second"]);
     }
 
     #[test]
     fn an_unknown_field_is_refused_with_its_line() {
-        let text = "account: One\norganizations:\n  - name: Root\n    knid: production\n";
+        let text = "organizations:\n  - name: Root\n    currency: USD\n    knid: production\n";
         let message = refusal(text);
         assert!(message.contains("unknown field `knid`"), "{message}");
         assert!(message.contains("line 4"), "{message}");
@@ -135,13 +150,14 @@ mod tests {
 
     #[test]
     fn a_password_may_come_from_the_environment() {
-        let text = "account: One\nusers:\n  - {name: ann, role: owner, passwordEnv: ANN}\n";
+        let text = "users:\n  - {name: ann, passwordEnv: ANN}\n";
         let mut setup = Setup::parse(text).unwrap();
         let refused = setup.clone().take_environment(|_| None).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "user \"ann\": the environment has no variable ANN"
         );
+        assert_eq!(setup.variables(), ["ANN"]);
         setup
             .take_environment(|name| (name == "ANN").then(|| "long enough".to_owned()))
             .unwrap();

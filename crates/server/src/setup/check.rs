@@ -18,7 +18,7 @@ use domain::rate::{RateKind, Tier};
 use domain::range::TimeRange;
 use domain::tree::OrganizationKind;
 use domain::Timestamp;
-use metadata::Role;
+use metadata::{BillingPeriod, Role, UserProfile};
 
 use super::SetupError;
 use super::form::AccountForm;
@@ -27,12 +27,8 @@ use crate::secret::Secret;
 /// A checked account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declared {
-    /// Name.
-    pub name: String,
     /// Identifier, when one is demanded.
     pub id: Option<AccountId>,
-    /// Realm of its partner.
-    pub partner_id: Option<String>,
     /// Parents before what lies under them; the first is the root.
     pub organizations: Vec<DeclaredOrganization>,
     /// In the file's order.
@@ -56,14 +52,29 @@ pub struct DeclaredOrganization {
     pub kind: OrganizationKind,
     /// Its parents (indices) and since when, ascending; empty for the root.
     pub parents: Vec<(usize, Option<Timestamp>)>,
+    /// Attributes the file mentions.
+    pub mentioned: Mentioned,
+    /// Further names, when mentioned.
+    pub aliases: Option<Vec<String>>,
+}
+
+/// Attributes of an organization that a file mentions; the others stay as they are.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Mentioned {
     /// Realm id.
     pub realm_id: Option<String>,
-    /// Further names.
-    pub aliases: Vec<String>,
-    /// Day its billing periods start on, when declared.
+    /// Realm of the account's partner.
+    pub partner_id: Option<String>,
+    /// Length of billing periods.
+    pub period: Option<BillingPeriod>,
+    /// Day they start on.
     pub anchor_day: Option<u8>,
-    /// Currency it is billed in, when declared.
+    /// Month annual ones start in.
+    pub anchor_month: Option<u8>,
+    /// Billing currency.
     pub currency: Option<String>,
+    /// Whether the metering family is open to it.
+    pub metering_enabled: Option<bool>,
 }
 
 /// A checked user.
@@ -73,8 +84,10 @@ pub struct DeclaredUser {
     pub name: String,
     /// Index of its organization.
     pub organization: usize,
-    /// Role.
-    pub role: Role,
+    /// Roles by organization.
+    pub roles: Vec<(usize, Role)>,
+    /// Names and addresses.
+    pub profile: UserProfile,
     /// First password.
     pub password: FirstPassword,
 }
@@ -148,20 +161,18 @@ type Names = HashMap<String, usize>;
 
 /// Checks one account of a setup file.
 pub fn check(form: &AccountForm) -> Result<Declared, SetupError> {
-    fields::name(&form.account).map_err(|message| SetupError::rule("account", message))?;
-    if let Some(partner_id) = &form.partner_id {
-        fields::realm(partner_id).map_err(|message| SetupError::rule("partnerId", message))?;
-    }
     if !form.entitlements.is_empty() {
         let message = "no entitlement can be declared yet: leave the field out";
         return Err(SetupError::rule("entitlements", message));
     }
-    let (organizations, names) = tree::check(&form.organizations)?;
+    let (mut organizations, names) = tree::check(&form.organizations)?;
+    if let Some(partner_id) = &form.partner_id {
+        fields::realm(partner_id).map_err(|message| SetupError::rule("partnerId", message))?;
+        organizations[0].mentioned.partner_id = Some(partner_id.clone());
+    }
     let meters = meters::check(&form.meters)?;
     Ok(Declared {
-        name: form.account.clone(),
-        id: form.id,
-        partner_id: form.partner_id.clone(),
+        id: form.account,
         users: people::users(&form.users, &names)?,
         keys: people::keys(&form.keys, &names)?,
         rates: rates::check(&form.rates, &organizations, &names, &meters)?,
@@ -177,4 +188,9 @@ fn refer(names: &Names, place: &str, text: Option<&String>) -> Result<usize, Set
         let message = format!("the file declares no organization {text:?}");
         SetupError::rule(place, message)
     })
+}
+
+/// The role a word names.
+fn role(place: &str, word: &str) -> Result<Role, SetupError> {
+    fields::role(word).map_err(|message| SetupError::rule(place, message))
 }

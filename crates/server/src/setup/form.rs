@@ -11,22 +11,20 @@ use domain::path::JsonPath;
 use domain::quantity::Quantity;
 use domain::rate::RateKind;
 use domain::tree::OrganizationKind;
-use metadata::Role;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, de};
 
 use crate::secret::Secret;
 
 /// One account with everything in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AccountForm {
-    /// Name; finds the account again unless `id` does.
-    pub account: String,
-    /// Identifier; drawn when the account is new and none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<AccountId>,
+    /// Identifier; drawn when the account is new and none is given. Without it the account is the
+    /// one whose root has the declared root's id or name.
+    #[serde(default)]
+    pub account: Option<AccountId>,
     /// Realm of the partner that may read the account's cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub partner_id: Option<String>,
     /// The tree: nested, or flat with `parent`.
     #[serde(default)]
@@ -44,50 +42,59 @@ pub struct AccountForm {
     #[serde(default)]
     pub rates: Vec<RateForm>,
     /// Reserved: no entitlement can be declared yet.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub entitlements: Vec<serde_json::Value>,
 }
 
-/// One organization.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One organization. What is left out stays as it is, or takes its default when it is new.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrganizationForm {
     /// Name; finds the organization again unless `id` does.
     pub name: String,
     /// Identifier; drawn when the organization is new and none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub id: Option<OrganizationId>,
     /// Kind; `production` for the root and `sub_organization` for others unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub kind: Option<OrganizationKind>,
     /// Name, id or alias of the organization above, where it is not nested in it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub parent: Option<String>,
     /// When it came under its parent; the beginning of time unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub since: Option<Moment>,
     /// Realm id, as cost exports name it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub realm_id: Option<String>,
     /// Further names under which events may name it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
+    #[serde(default)]
+    pub aliases: Option<Vec<String>>,
+    /// How long its billing periods are.
+    #[serde(default)]
+    pub billing_period: Option<String>,
     /// Day of the month its billing periods start on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub anchor_day: Option<u8>,
+    /// Month of the year its annual billing periods start in.
+    #[serde(default)]
+    pub anchor_month: Option<u8>,
     /// ISO 4217 code it is billed in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub currency: Option<String>,
+    /// Whether the metering family is open to it.
+    #[serde(default)]
+    pub metering_enabled: Option<bool>,
     /// Later changes of its parent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub moves: Vec<MoveForm>,
     /// Organizations under it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub organizations: Vec<OrganizationForm>,
 }
 
 /// A change of an organization's parent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MoveForm {
     /// Name, id or alias of the new parent.
@@ -96,61 +103,82 @@ pub struct MoveForm {
     pub since: Moment,
 }
 
-/// One user. Its password is set when the user is made and left alone afterwards.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// One user. The password is set when the user is made and left alone afterwards.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserForm {
     /// Login name.
     pub name: String,
     /// Name, id or alias of its organization; the root unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub organization: Option<String>,
-    /// What it may do there and in everything under it.
-    pub role: Role,
+    /// What it may do and where.
+    #[serde(default)]
+    pub roles: Vec<RoleForm>,
+    /// Given name.
+    #[serde(default)]
+    pub first_name: String,
+    /// Family name.
+    #[serde(default)]
+    pub last_name: String,
+    /// Where mail reaches the user.
+    #[serde(default)]
+    pub emails: Vec<String>,
     /// First password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub password: Option<Secret>,
     /// Environment variable that holds the first password.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub password_env: Option<String>,
     /// First password as an argon2id PHC string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub password_hash: Option<Secret>,
     /// Environment variable that holds the PHC string.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub password_hash_env: Option<String>,
 }
 
+/// A role in an organization and everything under it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RoleForm {
+    /// `owner`, `operator`, `writer` or `analyst`.
+    pub role: String,
+    /// Name, id or alias of the organization; the user's own unless given.
+    #[serde(default)]
+    pub organization: Option<String>,
+}
+
 /// One API key, found again by organization and name.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyForm {
     /// Name.
     pub name: String,
     /// Name, id or alias of its organization; the root unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub organization: Option<String>,
-    /// What it may do there and in everything under it.
-    pub role: Role,
+    /// `owner`, `operator`, `writer` or `analyst`, there and in everything under it.
+    pub role: String,
     /// Environment variable that holds the key; a random one is made and shown once otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub secret_env: Option<String>,
-    /// The key itself, once taken from the environment.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The key itself; only taken from the environment, never written in a file.
+    #[serde(skip)]
     pub secret: Option<Secret>,
 }
 
 /// One version of a meter; several of one slug differ in `since`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeterForm {
     /// Name for programs, unique in the account.
     pub slug: String,
     /// Identifier; drawn when the meter is new and none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub id: Option<MeterId>,
     /// Name for people; the slug unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub name: Option<String>,
     /// Free text.
     #[serde(default)]
@@ -162,7 +190,7 @@ pub struct MeterForm {
     #[serde(default)]
     pub category: String,
     /// Feature printed in cost exports; the slug unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub feature: Option<String>,
     /// Unit of the quantity.
     #[serde(default)]
@@ -173,7 +201,7 @@ pub struct MeterForm {
     #[serde(default)]
     pub filters: Vec<Filter>,
     /// Where the value lies; none for COUNT.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub value_property: Option<JsonPath>,
     /// How readings become one number.
     pub aggregation: Aggregation,
@@ -181,96 +209,95 @@ pub struct MeterForm {
     #[serde(default)]
     pub group_by: BTreeMap<String, JsonPath>,
     /// Unit in which rates and tiers count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub scalar: Option<ScalarForm>,
     /// Columns of its job-level export.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub job_level: Option<JobLevelLayout>,
     /// Whether days without usage are printed as zero rows.
     #[serde(default)]
     pub zero_rows: bool,
     /// First event time it reads; the beginning of time unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub since: Option<Moment>,
 }
 
 /// The unit in which rates and tiers count; a known name needs no more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ScalarForm {
     /// Name as printed, such as `HOURS`.
     pub name: String,
     /// Readings per unit.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub factor: Option<u64>,
     /// Metric category as printed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub metric_category: Option<String>,
 }
 
 /// One version of a rate; several for the same meter, kind and organization differ in `since`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RateForm {
     /// Slug of the meter it prices.
     pub meter: String,
     /// Name, id or alias of the organization it is for; the account's default unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub organization: Option<String>,
     /// What it turns usage into.
     pub kind: RateKind,
     /// First event time it prices; the beginning of time unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub since: Option<Moment>,
     /// First event time it no longer prices.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub until: Option<Moment>,
     /// Price of one unit, where there is one tier.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub price: Option<Quantity>,
     /// Prices by accumulated usage.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub tiers: Vec<TierForm>,
     /// Units of usage the price is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub per: Option<u64>,
     /// Name of that unit; the meter's unless given.
     #[serde(default)]
     pub unit: String,
     /// Usage per billing period that is free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub allowance: Option<Quantity>,
     /// Whether usage is charged at all; it is unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub billable: Option<bool>,
     /// Price before discount.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub list_price: Option<Quantity>,
     /// Subscription the charge belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub subscription_id: Option<String>,
     /// Charge number on the subscription.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub charge_number: Option<String>,
     /// ISO 4217 code; the root's for money unless given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub currency: Option<String>,
 }
 
 /// One step of a price list.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TierForm {
     /// Accumulated usage in scalar units it ends at; none for the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub up_to: Option<Quantity>,
     /// Price of one unit inside it.
     pub price: Quantity,
 }
 
 /// An instant written as RFC 3339, or as a date for its first instant in UTC.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub Timestamp);
 
 impl fmt::Debug for Moment {

@@ -1,6 +1,7 @@
 //! Rules of single fields, the same in a setup file and in the API. Each gives the rule broken.
 
 use domain::limits::{NAME_CHARS_MAX, SLUG_CHARS_MAX};
+use metadata::{BillingPeriod, Role};
 
 /// Characters of a realm id.
 pub const REALM_CHARS: std::ops::RangeInclusive<usize> = 5..=30;
@@ -69,6 +70,32 @@ pub fn currency(text: &str) -> Result<(), String> {
     } else {
         Err(format!("a currency is three capital letters, not {text:?}"))
     }
+}
+
+/// The month an annual billing period starts in.
+pub fn anchor_month(month: u8) -> Result<(), String> {
+    if (1..=12).contains(&month) {
+        Ok(())
+    } else {
+        Err(format!("an anchor month is 1 to 12, not {month}"))
+    }
+}
+
+/// The billing period a word names.
+pub fn billing_period(word: &str) -> Result<BillingPeriod, String> {
+    let all = BillingPeriod::ALL.iter().map(|period| period.as_str());
+    BillingPeriod::from_word(word).ok_or_else(|| unknown("billing period", word, all))
+}
+
+/// The role a word names.
+pub fn role(word: &str) -> Result<Role, String> {
+    let all = Role::ALL.iter().map(|role| role.as_str());
+    Role::from_word(word).ok_or_else(|| unknown("role", word, all))
+}
+
+fn unknown<'a>(what: &str, word: &str, all: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<_> = all.collect();
+    format!("{word:?} is no {what}: expected {}", all.join(", "))
 }
 
 fn is_word(byte: u8) -> bool {

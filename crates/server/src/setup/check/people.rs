@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::{DeclaredKey, DeclaredUser, FirstPassword, Names, fields, refer};
+use metadata::{Role, UserProfile};
+
+use super::{DeclaredKey, DeclaredUser, FirstPassword, Names, fields, refer, role};
 use crate::password;
 use crate::secret::is_key;
 use crate::setup::SetupError;
@@ -18,14 +20,39 @@ pub(super) fn users(forms: &[UserForm], names: &Names) -> Result<Vec<DeclaredUse
         if !seen.insert(&form.name) {
             return Err(refuse("the file declares this user twice".to_owned()));
         }
+        let organization = refer(names, &place, form.organization.as_ref())?;
         declared.push(DeclaredUser {
             name: form.name.clone(),
-            organization: refer(names, &place, form.organization.as_ref())?,
-            role: form.role,
+            organization,
+            roles: roles(form, organization, &place, names)?,
+            profile: UserProfile {
+                first_name: form.first_name.clone(),
+                last_name: form.last_name.clone(),
+                emails: form.emails.clone(),
+            },
             password: first_password(form).map_err(refuse)?,
         });
     }
     Ok(declared)
+}
+
+fn roles(
+    form: &UserForm,
+    own: usize,
+    place: &str,
+    names: &Names,
+) -> Result<Vec<(usize, Role)>, SetupError> {
+    let mut roles = Vec::with_capacity(form.roles.len());
+    for entry in &form.roles {
+        let organization = match &entry.organization {
+            Some(text) => refer(names, place, Some(text))?,
+            None => own,
+        };
+        roles.push((organization, role(place, &entry.role)?));
+    }
+    roles.sort_by_key(|(organization, role)| (*organization, role.as_str()));
+    roles.dedup();
+    Ok(roles)
 }
 
 fn first_password(form: &UserForm) -> Result<FirstPassword, String> {
@@ -60,7 +87,7 @@ pub(super) fn keys(forms: &[KeyForm], names: &Names) -> Result<Vec<DeclaredKey>,
         declared.push(DeclaredKey {
             name: form.name.clone(),
             organization,
-            role: form.role,
+            role: role(&place, &form.role)?,
             secret: form.secret.clone(),
         });
     }

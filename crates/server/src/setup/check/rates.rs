@@ -16,7 +16,7 @@ pub(super) fn check(
     names: &Names,
     meters: &[DeclaredMeter],
 ) -> Result<Vec<DeclaredRate>, SetupError> {
-    let root_currency = organizations[0].currency.as_deref();
+    let root_currency = organizations[0].mentioned.currency.as_deref();
     let mut declared = Vec::with_capacity(forms.len());
     for form in forms {
         let place = format!("rate of meter {:?}", form.meter);

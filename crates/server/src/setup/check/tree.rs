@@ -3,10 +3,10 @@
 use std::collections::{HashSet, VecDeque};
 
 use domain::Timestamp;
-use domain::limits::{ORGANIZATIONS_MAX, TREE_DEPTH_MAX};
+use domain::limits::ORGANIZATIONS_MAX;
 use domain::tree::OrganizationKind;
 
-use super::{DeclaredOrganization, Names, fields, refer};
+use super::{DeclaredOrganization, Mentioned, Names, fields, refer};
 use crate::setup::SetupError;
 use crate::setup::form::OrganizationForm;
 
@@ -72,7 +72,7 @@ fn index(flat: &[Flat<'_>]) -> Result<Names, SetupError> {
     let mut names = Names::new();
     for (position, (form, _)) in flat.iter().enumerate() {
         let id = form.id.map(|id| id.to_string());
-        let own: HashSet<&String> = [&form.name].into_iter().chain(&id).chain(&form.aliases).collect();
+        let own: HashSet<&String> = [&form.name].into_iter().chain(&id).chain(form.aliases.iter().flatten()).collect();
         for name in own {
             if names.insert(name.clone(), position).is_some() {
                 let message = format!("another organization of the file is also called {name:?}");
@@ -96,7 +96,7 @@ fn organization(
     position: usize,
     names: &Names,
 ) -> Result<DeclaredOrganization, SetupError> {
-    check_fields(form).map_err(|message| SetupError::rule(place(form), message))?;
+    let mentioned = mentioned(form).map_err(|message| SetupError::rule(place(form), message))?;
     let is_root = position == 0;
     let default = if is_root {
         OrganizationKind::Production
@@ -120,19 +120,28 @@ fn organization(
         id: form.id,
         kind: form.kind.unwrap_or(default),
         parents,
-        realm_id: form.realm_id.clone(),
+        mentioned,
         aliases: form.aliases.clone(),
-        anchor_day: form.anchor_day,
-        currency: form.currency.clone(),
     })
 }
 
-fn check_fields(form: &OrganizationForm) -> Result<(), String> {
+fn mentioned(form: &OrganizationForm) -> Result<Mentioned, String> {
     fields::name(&form.name)?;
-    fields::aliases(&form.aliases)?;
+    form.aliases.as_deref().map_or(Ok(()), fields::aliases)?;
     form.realm_id.as_deref().map_or(Ok(()), fields::realm)?;
     form.anchor_day.map_or(Ok(()), fields::anchor_day)?;
-    form.currency.as_deref().map_or(Ok(()), fields::currency)
+    form.anchor_month.map_or(Ok(()), fields::anchor_month)?;
+    form.currency.as_deref().map_or(Ok(()), fields::currency)?;
+    let period = form.billing_period.as_deref().map(fields::billing_period);
+    Ok(Mentioned {
+        realm_id: form.realm_id.clone(),
+        partner_id: None,
+        period: period.transpose()?,
+        anchor_day: form.anchor_day,
+        anchor_month: form.anchor_month,
+        currency: form.currency.clone(),
+        metering_enabled: form.metering_enabled,
+    })
 }
 
 /// Checks one organization's place under each of its parents.
@@ -166,7 +175,6 @@ fn check_edges(
     if starts.windows(2).any(|pair| pair[0] >= pair[1]) {
         return refuse("moves come in order, each after the one before".to_owned());
     }
-    debug_assert!(TREE_DEPTH_MAX >= 2, "kinds bound the depth to two edges");
     Ok(())
 }
 
