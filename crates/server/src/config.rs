@@ -175,7 +175,10 @@ fn like(default: &Value, text: &str) -> Result<Value, &'static str> {
             .map(Value::Boolean)
             .map_err(|_| "true or false"),
         Value::Array(_) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
             Ok(Value::Array(items.map(Value::from).collect()))
         }
         _ => Ok(Value::from(text)),
@@ -195,7 +198,10 @@ mod tests {
     }
 
     fn refused(file: &str, variables: &[(&str, &str)]) -> String {
-        format!("{:#}", anyhow::Error::from(load(file, variables).unwrap_err()))
+        format!(
+            "{:#}",
+            anyhow::Error::from(load(file, variables).unwrap_err())
+        )
     }
 
     #[test]
@@ -231,7 +237,11 @@ mod tests {
     fn every_default_carries_a_comment() {
         let lines: Vec<_> = DEFAULTS.lines().collect();
         for pair in lines.windows(2).filter(|pair| pair[1].contains(" = ")) {
-            assert!(pair[0].starts_with('#') || pair[1].starts_with('#'), "{}", pair[1]);
+            assert!(
+                pair[0].starts_with('#') || pair[1].starts_with('#'),
+                "{}",
+                pair[1]
+            );
         }
     }
 
@@ -239,6 +249,11 @@ mod tests {
     fn a_secret_is_never_printed() {
         let config = load("[admin]\npassword = \"hunter\"", &[]).unwrap();
         assert!(!format!("{config:?}").contains("hunter"));
-        assert!(!toml::Table::try_from(&config).unwrap().to_string().contains("hunter"));
+        assert!(
+            !toml::Table::try_from(&config)
+                .unwrap()
+                .to_string()
+                .contains("hunter")
+        );
     }
 }

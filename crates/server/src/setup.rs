@@ -5,6 +5,7 @@
 //! and [`diff`] compares these with the control data there is. All of it is pure; the command is
 //! [`crate::cli::apply`], the route [`crate::api::setup`].
 
+pub mod apply;
 pub mod check;
 pub mod diff;
 pub mod form;
@@ -12,7 +13,7 @@ pub mod scalar;
 
 use serde::Deserialize;
 
-use crate::secret::Secret;
+use crate::config::Secret;
 pub use form::AccountForm;
 
 /// Bytes of a setup file.
@@ -82,7 +83,7 @@ impl Setup {
         let mut names = Vec::new();
         let collect = |_: String, name: &str| {
             names.push(name.to_owned());
-            Ok(Secret::new(""))
+            Ok(Secret::default())
         };
         let read = self.clone().replace_variables(collect);
         debug_assert!(read.is_ok(), "collecting refuses nothing");
@@ -97,7 +98,7 @@ impl Setup {
         self.replace_variables(|place, name| {
             let missing = || format!("the environment has no variable {name}");
             let value = variable(name).ok_or_else(|| SetupError::rule(place, missing()))?;
-            Ok(Secret::new(value))
+            Ok(Secret::from(value))
         })
     }
 
@@ -136,7 +137,11 @@ mod tests {
     #[test]
     fn each_document_of_the_file_is_an_account() {
         let setup = Setup::parse("partnerId: first\n---\npartnerId: second\n").unwrap();
-        let partners: Vec<_> = setup.accounts.iter().flat_map(|form| &form.partner_id).collect();
+        let partners: Vec<_> = setup
+            .accounts
+            .iter()
+            .flat_map(|form| &form.partner_id)
+            .collect();
         assert_eq!(partners, ["first", "second"]);
     }
 
@@ -162,7 +167,7 @@ mod tests {
             .take_environment(|name| (name == "ANN").then(|| "long enough".to_owned()))
             .unwrap();
         let user = &setup.accounts[0].users[0];
-        assert_eq!(user.password, Some(Secret::new("long enough")));
+        assert_eq!(user.password, Some(Secret::from("long enough".to_owned())));
         assert_eq!(user.password_env, None);
     }
 }

@@ -49,7 +49,12 @@ impl Door {
     }
 
     /// The media type and body that say `error` at this door.
-    pub fn body(self, error: &ApiError, status: StatusCode, id: RequestId) -> (&'static str, Value) {
+    pub fn body(
+        self,
+        error: &ApiError,
+        status: StatusCode,
+        id: RequestId,
+    ) -> (&'static str, Value) {
         let message = error.message.as_str();
         let body = match self {
             Self::Own => return ("application/problem+json", problem(error, status, id)),
@@ -136,7 +141,11 @@ async fn unsaid(status: StatusCode, headers: &axum::http::HeaderMap, body: Body)
         Ok(bytes) if plain => String::from_utf8_lossy(&bytes).into_owned(),
         _ => String::new(),
     };
-    let message = if text.is_empty() { code.meaning().to_owned() } else { text };
+    let message = if text.is_empty() {
+        code.meaning().to_owned()
+    } else {
+        text
+    };
     ApiError::new(code, message)
 }
 

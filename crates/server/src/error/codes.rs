@@ -129,7 +129,10 @@ mod tests {
             Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(texts.len(), Code::ALL.len());
         assert_eq!(Code::of_status(StatusCode::NOT_FOUND), Code::NotFound);
-        assert_eq!(Code::of_status(StatusCode::IM_A_TEAPOT), Code::InvalidRequest);
+        assert_eq!(
+            Code::of_status(StatusCode::IM_A_TEAPOT),
+            Code::InvalidRequest
+        );
         assert_eq!(Code::of_status(StatusCode::BAD_GATEWAY), Code::Internal);
     }
 }

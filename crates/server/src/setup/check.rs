@@ -11,18 +11,18 @@ mod tree;
 
 use std::collections::HashMap;
 
+use domain::Timestamp;
 use domain::ids::{AccountId, MeterId, OrganizationId};
 use domain::meter::Meter;
 use domain::quantity::Quantity;
-use domain::rate::{RateKind, Tier};
 use domain::range::TimeRange;
+use domain::rate::{RateKind, Tier};
 use domain::tree::OrganizationKind;
-use domain::Timestamp;
 use metadata::{BillingPeriod, Role, UserProfile};
 
 use super::SetupError;
 use super::form::AccountForm;
-use crate::secret::Secret;
+use crate::config::Secret;
 
 /// A checked account.
 #[derive(Debug, Clone, PartialEq)]

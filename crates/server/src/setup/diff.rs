@@ -21,7 +21,7 @@ use metadata::{
 
 use super::SetupError;
 use super::check::{Declared, FirstPassword};
-use crate::secret::Secret;
+use crate::config::Secret;
 
 /// What there is of the things a declaration names.
 #[derive(Debug)]
@@ -152,10 +152,7 @@ pub fn diff(
     Ok(edits)
 }
 
-fn check_account(
-    declared: &Declared,
-    present: &Present,
-) -> Result<Option<AccountId>, SetupError> {
+fn check_account(declared: &Declared, present: &Present) -> Result<Option<AccountId>, SetupError> {
     let found = present.snapshot.as_ref().map(ControlSnapshot::account);
     match (declared.id, found) {
         (Some(wanted), Some(found)) if wanted != found => {

@@ -13,7 +13,7 @@ use domain::rate::RateKind;
 use domain::tree::OrganizationKind;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::secret::Secret;
+use crate::config::Secret;
 
 /// One account with everything in it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -23,8 +23,12 @@ pub fn name(text: &str) -> Result<(), String> {
 
 /// A meter's name for programs.
 pub fn slug(text: &str) -> Result<(), String> {
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
-    let starts = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let starts = text
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
     if starts && text.len() <= SLUG_CHARS_MAX && text.bytes().all(fits) {
         Ok(())
     } else {

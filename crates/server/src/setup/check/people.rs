@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use metadata::{Role, UserProfile};
 
 use super::{DeclaredKey, DeclaredUser, FirstPassword, Names, fields, refer, role};
-use crate::password;
-use crate::secret::is_key;
+use crate::auth::{is_key, password};
 use crate::setup::SetupError;
 use crate::setup::form::{KeyForm, UserForm};
 
@@ -59,10 +58,11 @@ fn first_password(form: &UserForm) -> Result<FirstPassword, String> {
     match (&form.password, &form.password_hash) {
         (Some(_), Some(_)) => Err("give a password or its hash, not both".to_owned()),
         (Some(given), None) => {
-            password::check_length(given).map_err(|error| error.to_string())?;
+            password::check_length(given.reveal().unwrap_or_default())
+                .map_err(|error| error.to_string())?;
             Ok(FirstPassword::Given(given.clone()))
         }
-        (None, Some(hash)) if password::is_hash(hash.reveal()) => {
+        (None, Some(hash)) if hash.reveal().is_some_and(password::is_hash) => {
             Ok(FirstPassword::Hash(hash.clone()))
         }
         (None, Some(_)) => Err("passwordHash is no argon2id PHC string".to_owned()),
@@ -81,7 +81,11 @@ pub(super) fn keys(forms: &[KeyForm], names: &Names) -> Result<Vec<DeclaredKey>,
         if !seen.insert((organization, &form.name)) {
             return Err(refuse("the file declares this key twice"));
         }
-        if form.secret.as_ref().is_some_and(|secret| !is_key(secret.reveal())) {
+        if form
+            .secret
+            .as_ref()
+            .is_some_and(|secret| !secret.reveal().is_some_and(is_key))
+        {
             return Err(refuse("a key is tp_ and 43 letters and digits"));
         }
         declared.push(DeclaredKey {

@@ -68,13 +68,18 @@ fn rate(
     root_currency: Option<&str>,
     meters: &[DeclaredMeter],
 ) -> Result<DeclaredRate, String> {
-    let mut versions = meters.iter().filter(|meter| meter.version.slug == form.meter).peekable();
+    let mut versions = meters
+        .iter()
+        .filter(|meter| meter.version.slug == form.meter)
+        .peekable();
     if versions.peek().is_none() {
         return Err("the file declares no such meter".to_owned());
     }
     if let Some(meter) = versions.find(|meter| !meter.version.rule.aggregation.is_rateable()) {
         let aggregation = meter.version.rule.aggregation;
-        return Err(format!("a meter that folds by {aggregation:?} cannot be rated"));
+        return Err(format!(
+            "a meter that folds by {aggregation:?} cannot be rated"
+        ));
     }
     let valid = TimeRange {
         start: form.since.map(|since| since.0),
@@ -146,9 +151,7 @@ fn currency(
             Err("consumption units have no currency".to_owned())
         }
         (RateKind::Ipu, _) => Ok(None),
-        (RateKind::Money, None) => {
-            Err("money needs a currency, its own or the root's".to_owned())
-        }
+        (RateKind::Money, None) => Err("money needs a currency, its own or the root's".to_owned()),
         (RateKind::Money, Some(code)) => {
             fields::currency(code)?;
             Ok(Some(code.to_owned()))

@@ -44,7 +44,11 @@ fn flatten(forms: &[OrganizationForm]) -> Result<Vec<Flat<'_>>, SetupError> {
         }
         let position = flat.len();
         flat.push((form, nested_in));
-        open.extend(form.organizations.iter().map(|child| (child, Some(position))));
+        open.extend(
+            form.organizations
+                .iter()
+                .map(|child| (child, Some(position))),
+        );
     }
     Ok(flat)
 }
@@ -72,7 +76,11 @@ fn index(flat: &[Flat<'_>]) -> Result<Names, SetupError> {
     let mut names = Names::new();
     for (position, (form, _)) in flat.iter().enumerate() {
         let id = form.id.map(|id| id.to_string());
-        let own: HashSet<&String> = [&form.name].into_iter().chain(&id).chain(form.aliases.iter().flatten()).collect();
+        let own: HashSet<&String> = [&form.name]
+            .into_iter()
+            .chain(&id)
+            .chain(form.aliases.iter().flatten())
+            .collect();
         for name in own {
             if names.insert(name.clone(), position).is_some() {
                 let message = format!("another organization of the file is also called {name:?}");
@@ -82,7 +90,11 @@ fn index(flat: &[Flat<'_>]) -> Result<Names, SetupError> {
     }
     let mut realms = HashSet::new();
     for (form, _) in flat {
-        if form.realm_id.as_ref().is_some_and(|realm| !realms.insert(realm)) {
+        if form
+            .realm_id
+            .as_ref()
+            .is_some_and(|realm| !realms.insert(realm))
+        {
             let message = "another organization of the file has this realm id";
             return Err(SetupError::rule(place(form), message));
         }
@@ -154,7 +166,9 @@ fn check_edges(
         Err(SetupError::rule(place, message))
     };
     let is_root = std::ptr::eq(organization, &raw const all[0]);
-    if is_root && (organization.kind != OrganizationKind::Production || !organization.parents.is_empty()) {
+    if is_root
+        && (organization.kind != OrganizationKind::Production || !organization.parents.is_empty())
+    {
         return refuse("the root has kind production and never moves".to_owned());
     }
     for (parent, since) in &organization.parents {
@@ -168,10 +182,17 @@ fn check_edges(
             ));
         }
         if !exists_at(above, *since) {
-            return refuse(format!("{:?} is under no parent yet at that time", above.name));
+            return refuse(format!(
+                "{:?} is under no parent yet at that time",
+                above.name
+            ));
         }
     }
-    let starts: Vec<_> = organization.parents.iter().map(|(_, since)| *since).collect();
+    let starts: Vec<_> = organization
+        .parents
+        .iter()
+        .map(|(_, since)| *since)
+        .collect();
     if starts.windows(2).any(|pair| pair[0] >= pair[1]) {
         return refuse("moves come in order, each after the one before".to_owned());
     }
@@ -179,7 +200,10 @@ fn check_edges(
 }
 
 fn exists_at(organization: &DeclaredOrganization, since: Option<Timestamp>) -> bool {
-    organization.parents.first().is_none_or(|(_, first)| *first <= since)
+    organization
+        .parents
+        .first()
+        .is_none_or(|(_, first)| *first <= since)
 }
 
 fn place(form: &OrganizationForm) -> String {

@@ -30,7 +30,11 @@ pub(super) fn diff(
             Some(finder) => finder.find(organization)?,
             None => None,
         };
-        let fresh = || organization.id.unwrap_or_else(|| OrganizationId::from_random(draw()));
+        let fresh = || {
+            organization
+                .id
+                .unwrap_or_else(|| OrganizationId::from_random(draw()))
+        };
         places.push(stored.map_or_else(fresh, |stored| stored.id));
         found.push(stored);
     }
@@ -163,11 +167,7 @@ fn create(tree: &Tree<'_>, position: usize, account: Option<AccountId>, edits: &
     }
 }
 
-fn put(
-    organization: &DeclaredOrganization,
-    stored: &SnapshotOrganization,
-    edits: &mut Vec<Edit>,
-) {
+fn put(organization: &DeclaredOrganization, stored: &SnapshotOrganization, edits: &mut Vec<Edit>) {
     let before = stored.newest().clone();
     let named = OrganizationAttributes {
         name: organization.name.clone(),
@@ -195,7 +195,10 @@ fn put(
     }
 }
 
-fn overlay(mentioned: &Mentioned, mut attributes: OrganizationAttributes) -> OrganizationAttributes {
+fn overlay(
+    mentioned: &Mentioned,
+    mut attributes: OrganizationAttributes,
+) -> OrganizationAttributes {
     let over = mentioned.clone();
     attributes.realm_id = over.realm_id.or(attributes.realm_id);
     attributes.partner_id = over.partner_id.or(attributes.partner_id);

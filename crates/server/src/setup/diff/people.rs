@@ -58,7 +58,10 @@ fn roles(
     places: &Places,
     edits: &mut Vec<Edit>,
 ) {
-    let held = present.users.get(&user.name).map(|(_, held)| held.as_slice());
+    let held = present
+        .users
+        .get(&user.name)
+        .map(|(_, held)| held.as_slice());
     for (organization, role) in &user.roles {
         let assignment = RoleAssignment {
             user: id,

@@ -39,7 +39,11 @@ pub(super) fn meters(
             .collect();
         for (index, meter) in rewritten(&stored, &versions).iter().enumerate() {
             let is_new = stored.is_empty() && index == 0;
-            let edit = if is_new { Edit::CreateMeter } else { Edit::PutMeter };
+            let edit = if is_new {
+                Edit::CreateMeter
+            } else {
+                Edit::PutMeter
+            };
             edits.push(edit(meter.clone()));
         }
         ids.insert(slug.to_owned(), id);
@@ -117,7 +121,10 @@ pub(super) fn rates(
 }
 
 fn stored(present: &Present, key: &Key) -> Vec<Rate> {
-    let all = present.snapshot.iter().flat_map(|snapshot| snapshot.rates());
+    let all = present
+        .snapshot
+        .iter()
+        .flat_map(|snapshot| snapshot.rates());
     let mut stored: Vec<Rate> = all
         .filter(|rate| (rate.meter, rate.organization, rate.kind) == *key)
         .cloned()

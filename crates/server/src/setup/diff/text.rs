@@ -23,10 +23,23 @@ impl fmt::Display for Edit {
                 out.write_str(&changed(before, after).join(", "))
             }
             Self::PutAliases { name, aliases, .. } => {
-                write!(out, "~ organization {name:?}: aliases {}", aliases.join(", "))
+                write!(
+                    out,
+                    "~ organization {name:?}: aliases {}",
+                    aliases.join(", ")
+                )
             }
-            Self::MoveOrganization { name, parent_name, at, .. } => {
-                write!(out, "~ organization {name:?} under {parent_name:?} {}", since(*at))
+            Self::MoveOrganization {
+                name,
+                parent_name,
+                at,
+                ..
+            } => {
+                write!(
+                    out,
+                    "~ organization {name:?} under {parent_name:?} {}",
+                    since(*at)
+                )
             }
             Self::CreateMeter(meter) => write!(out, "+ meter {:?}", meter.slug),
             Self::PutMeter(meter) => {
@@ -36,7 +49,11 @@ impl fmt::Display for Edit {
             Self::PutRate { meter, rate } => write!(out, "~ {}", spell(meter, rate)),
             Self::CreateUser { name, .. } => write!(out, "+ user {name:?}"),
             Self::PutProfile { name, .. } => write!(out, "~ user {name:?}: names, addresses"),
-            Self::GiveRole { user, organization, assignment } => {
+            Self::GiveRole {
+                user,
+                organization,
+                assignment,
+            } => {
                 let role = assignment.role.as_str();
                 write!(out, "~ user {user:?}: {role} of {organization:?}")
             }
@@ -71,7 +88,12 @@ fn spell(meter: &str, rate: &Rate) -> String {
 fn changed(before: &OrganizationAttributes, after: &OrganizationAttributes) -> Vec<String> {
     let anchor = |attributes: &OrganizationAttributes| {
         let anchor = attributes.anchor;
-        format!("{} from {}/{}", anchor.period.as_str(), anchor.month, anchor.day)
+        format!(
+            "{} from {}/{}",
+            anchor.period.as_str(),
+            anchor.month,
+            anchor.day
+        )
     };
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
     let fields = |attributes: &OrganizationAttributes| {
