@@ -12,6 +12,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::docs::Credentials;
 use crate::app::App;
 use crate::error::{ApiError, Code};
 use crate::request;
@@ -22,7 +23,7 @@ use crate::request;
         title = "Tallyport",
         description = "Usage in once, out in every shape. Errors of /api/v1 are problem+json."
     ),
-    modifiers(&docs::Credentials),
+    modifiers(&Credentials),
     tags(
         (name = "usage", description = "Events, meters, subjects and their totals"),
         (name = "operations", description = "Health, metrics and this document")

@@ -250,7 +250,7 @@ mod tests {
         let config = load("[admin]\npassword = \"hunter\"", &[]).unwrap();
         assert!(!format!("{config:?}").contains("hunter"));
         assert!(
-            !toml::Table::try_from(&config)
+            !Table::try_from(&config)
                 .unwrap()
                 .to_string()
                 .contains("hunter")

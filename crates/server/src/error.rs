@@ -122,6 +122,12 @@ impl From<usage::Error> for ApiError {
     }
 }
 
+impl From<metadata::Error> for ApiError {
+    fn from(error: metadata::Error) -> Self {
+        Self::of_kind(error.kind(), error)
+    }
+}
+
 /// The error on its way from the handler to [`body::dress`].
 #[derive(Debug, Clone)]
 pub struct Failure(pub Arc<ApiError>);

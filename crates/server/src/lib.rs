@@ -5,9 +5,11 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+pub mod bootstrap;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod error;
 pub mod log;
 pub mod metrics;
@@ -15,4 +17,5 @@ pub mod random;
 pub mod request;
 pub mod run;
 pub mod server_file;
+pub mod setup;
 pub mod store;

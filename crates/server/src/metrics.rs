@@ -97,7 +97,9 @@ impl Default for Metrics {
         let outcomes = Family::<OutcomeLabel, Counter>::default();
         registry.register("events", "Events received, by outcome", outcomes.clone());
         let outcome = |name| {
-            let label = OutcomeLabel { outcome: Text(name) };
+            let label = OutcomeLabel {
+                outcome: Text(name),
+            };
             outcomes.get_or_create(&label).clone()
         };
         Self {
@@ -125,7 +127,9 @@ impl Metrics {
         let label = RouteLabel {
             route: route.clone(),
         };
-        self.seconds.get_or_create(&label).observe(took.as_secs_f64());
+        self.seconds
+            .get_or_create(&label)
+            .observe(took.as_secs_f64());
         let labels = RequestLabels {
             method: Text(method_name(method)),
             route,
@@ -145,7 +149,12 @@ impl Metrics {
                 Outcome::Refused(_) => 3,
             }] += 1;
         }
-        let counters = [&self.accepted, &self.duplicate, &self.conflict, &self.refused];
+        let counters = [
+            &self.accepted,
+            &self.duplicate,
+            &self.conflict,
+            &self.refused,
+        ];
         for (counter, count) in counters.into_iter().zip(counts) {
             if count > 0 {
                 counter.inc_by(count);

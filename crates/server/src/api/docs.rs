@@ -22,7 +22,10 @@ impl Modify for Credentials {
         components.add_security_scheme("bearer", bearer);
         let key = header("Authorization", "`Key K` with an API key");
         components.add_security_scheme("key", key);
-        let session = header("INFA-SESSION-ID", "A login session; icSessionId does as well");
+        let session = header(
+            "INFA-SESSION-ID",
+            "A login session; icSessionId does as well",
+        );
         components.add_security_scheme("session", session);
     }
 }
@@ -32,8 +35,9 @@ impl Modify for Credentials {
 pub async fn openapi_json() -> Response {
     match document().to_json() {
         Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text).into_response(),
-        Err(error) => crate::error::ApiError::of_kind(domain::kind::Kind::Internal, error)
-            .into_response(),
+        Err(error) => {
+            crate::error::ApiError::of_kind(domain::kind::Kind::Internal, error).into_response()
+        }
     }
 }
 

@@ -23,9 +23,13 @@ pub async fn healthz() -> &'static str {
     responses((status = 200), (status = 503, description = "Not ready; the body says why"))
 )]
 pub async fn readyz(State(app): State<Arc<App>>) -> ApiResult<&'static str> {
-    let not_ready = |error| ApiError::of_kind(domain::kind::Kind::Unavailable, error);
-    app.usage.watermark().await.map_err(not_ready)?;
-    app.control().await.map_err(|error| ApiError::new(Code::Unavailable, error.message))?;
+    let kind = domain::kind::Kind::Unavailable;
+    let ping = app.metadata.ping().await;
+    ping.map_err(|error| ApiError::of_kind(kind, error))?;
+    if let Some(reason) = app.readings.read_only_reason() {
+        let message = format!("the usage store is read-only: {reason}");
+        return Err(ApiError::new(Code::Unavailable, message));
+    }
     Ok("ready\n")
 }
 

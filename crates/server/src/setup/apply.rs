@@ -13,8 +13,7 @@ use utoipa::ToSchema;
 use super::check::{Declared, FirstPassword, check};
 use super::diff::{Edit, Present, diff};
 use super::{Setup, SetupError};
-use crate::auth::credential::new_key;
-use crate::auth::{password, sha256};
+use crate::auth::{new_key, password, sha256};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::random;
 
