@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod error;
 pub mod log;
+pub mod login;
 pub mod metrics;
 pub mod random;
 pub mod request;

@@ -48,6 +48,6 @@ pub async fn apply_setup(
     };
     let applied = apply(&app.metadata, &setup, mode, app.now()).await;
     app.credentials.forget_all();
-    app.refresh_layout().await?;
+    app.declare_readings().await?;
     applied.map(Json)
 }

@@ -182,8 +182,10 @@ fn flag(name: &str, value: Option<&Value>) -> ApiResult<bool> {
 /// A date as sent and the UTC day it lies on.
 fn date(name: &'static str, value: Option<&Value>) -> ApiResult<(String, Date)> {
     let sent = text(name, value)?.ok_or_else(|| missing(name))?;
-    match sent.parse::<Timestamp>() {
-        Ok(instant) => Ok((sent, instant.to_zoned(TimeZone::UTC).date())),
+    let instant = sent.parse::<Timestamp>();
+    let day = instant.map(|instant| instant.to_zoned(TimeZone::UTC).date());
+    match day.or_else(|_| sent.parse::<Date>()) {
+        Ok(day) => Ok((sent, day)),
         Err(_) => {
             let shown: String = sent.chars().take(64).collect();
             let message = format!("{name} is {shown:?}: expected such as 2024-08-12T00:00:00Z");
@@ -260,6 +262,7 @@ mod tests {
         assert_eq!(month("2024-08-11T23:59:59Z"), "METERING_RANGE");
         assert_eq!(month("2024-08-12T00:00:00Z"), "2024-08-12T00:00:00Z 2024-08-12T00:00:00Z");
         assert_eq!(month("12.08.2024"), "METERING_DATE");
+        assert_eq!(month("2024-08-12T10:00:00"), "2024-08-12T00:00:00Z 2024-08-12T10:00:00");
         let offset = "2024-09-13T01:00:00.5+02:00";
         assert_eq!(month(offset), format!("2024-08-12T00:00:00Z {offset}"));
     }
