@@ -38,7 +38,7 @@ impl BillingCycle {
     };
 
     /// The period `date` lies in.
-    pub fn around(&self, date: Date) -> BillingPeriod {
+    pub fn around(self, date: Date) -> BillingPeriod {
         let months = match self.length {
             CycleLength::Monthly => 1,
             CycleLength::Annual(_) => 12,
@@ -62,7 +62,7 @@ impl BillingCycle {
     }
 
     /// The anchor day in the month that starts on `first`.
-    fn anchored(&self, first: Date) -> Date {
+    fn anchored(self, first: Date) -> Date {
         let last = first.days_in_month();
         let day = i8::try_from(self.anchor_day).unwrap_or(last).clamp(1, last);
         first.saturating_add(i64::from(day - 1).days())

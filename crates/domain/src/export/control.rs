@@ -93,9 +93,9 @@ impl<'c> PriceList<'c> {
             by_meter.entry(rate.meter).or_default().push(rate);
         }
         // The organization's own come first, so that the first that fits is the one that applies.
-        by_meter
-            .values_mut()
-            .for_each(|rates| rates.sort_by_key(|rate| rate.organization.is_none()));
+        for rates in by_meter.values_mut() {
+            rates.sort_by_key(|rate| rate.organization.is_none());
+        }
         Self { by_meter }
     }
 
