@@ -121,9 +121,9 @@ fn the_bytes_of_format_1_stay() {
     let (zip, _) = archive(1, ZIP64_FROM, &[3, 900, 1_200]);
     let sha256: [u8; 32] = Sha256::digest(&zip).into();
     let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(zip.len(), 58_797, "another codec needs another format");
     assert_eq!(
-        (zip.len(), sha256.as_str()),
-        (0, ""),
-        "another codec needs another format"
+        sha256,
+        "9d6a6b998c2c7b689f38cc5eb0d4266544fbddf42b2f7820c042f81314f45657"
     );
 }
