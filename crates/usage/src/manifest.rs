@@ -50,6 +50,10 @@ pub struct SegmentEntry {
     pub bytes: u64,
     /// XXH3 (64 bits) of the whole file, as 16 hexadecimal digits.
     pub checksum: String,
+    /// Bytes at the end of the file that hold the checksums of all blocks before them.
+    pub tail_bytes: u64,
+    /// XXH3 (64 bits) of these bytes, as 16 hexadecimal digits.
+    pub tail_checksum: String,
     /// Earliest event time, in nanoseconds since 1970.
     pub time_min_ns: i64,
     /// Latest event time, in nanoseconds since 1970.
@@ -84,6 +88,10 @@ pub struct RollupEntry {
     pub bytes: u64,
     /// XXH3 (64 bits) of the whole file, as 16 hexadecimal digits.
     pub checksum: String,
+    /// Bytes at the end of the file that hold the checksums of all blocks before them.
+    pub tail_bytes: u64,
+    /// XXH3 (64 bits) of these bytes, as 16 hexadecimal digits.
+    pub tail_checksum: String,
 }
 
 /// One run of seen keys.
