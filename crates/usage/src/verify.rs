@@ -1,0 +1,1 @@
+//! Reads every byte of a store and tells what does not fit.
