@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::ServiceExt;
+use axum::extract::Request;
+use axum::http::Uri;
 use axum::serve::ListenerExt;
 use metadata::{Metadata, Options};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
+use tower::util::MapRequestLayer;
 
 use crate::api;
 use crate::app::App;
@@ -155,8 +160,37 @@ async fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<()> {
         }
     });
     let stopping = app.stopping.clone();
-    let service = api::router(&app).into_make_service();
+    let router = MapRequestLayer::new(collapse_slashes).layer(api::router(&app));
+    let service =
+        ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(router);
     axum::serve(listener, service)
         .with_graceful_shutdown(stopping.cancelled_owned())
         .await
+}
+
+/// Joins repeated slashes of the path: clients append paths to a base URL that ends in one.
+fn collapse_slashes(mut request: Request) -> Request {
+    let Some(path_and_query) = request.uri().path_and_query() else {
+        return request;
+    };
+    let path = path_and_query.path();
+    if !path.contains("//") {
+        return request;
+    }
+    let mut joined = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !joined.ends_with('/') {
+            joined.push(character);
+        }
+    }
+    if let Some(query) = path_and_query.query() {
+        joined.push('?');
+        joined.push_str(query);
+    }
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = joined.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
