@@ -26,27 +26,27 @@ use usage::manifest::Layout;
 use usage::{EmbeddedStore, Intake, UsageStore};
 
 /// The production root and its sub-organization and sandbox.
-pub const ROOT: &str = "000000000000000000Root";
-pub const SUB: &str = "0000000000000000000Sub";
-pub const SANDBOX: &str = "000000000000000Sandbox";
+pub(crate) const ROOT: &str = "000000000000000000Root";
+pub(crate) const SUB: &str = "0000000000000000000Sub";
+pub(crate) const SANDBOX: &str = "000000000000000Sandbox";
 
 /// Length of a lease, in seconds.
-pub const LEASE_SECONDS: i64 = 30;
+pub(crate) const LEASE_SECONDS: i64 = 30;
 
-pub struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     clock: Arc<AtomicI64>,
-    pub store: Arc<EmbeddedStore>,
-    pub metadata: Metadata,
-    pub artifacts: Artifacts,
-    pub account: AccountId,
+    pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) metadata: Metadata,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) account: AccountId,
 }
 
-pub fn organization(id: &str) -> OrganizationId {
+pub(crate) fn organization(id: &str) -> OrganizationId {
     id.parse().unwrap()
 }
 
-pub fn meter_id(number: u8) -> MeterId {
+pub(crate) fn meter_id(number: u8) -> MeterId {
     MeterId::from_random(u128::from(number))
 }
 
@@ -60,7 +60,7 @@ fn node(id: &str, kind: OrganizationKind, parent: Option<&str>) -> NewOrganizati
     }
 }
 
-pub fn meter(number: u8, layout: Option<JobLevelLayout>) -> Meter {
+pub(crate) fn meter(number: u8, layout: Option<JobLevelLayout>) -> Meter {
     let property = format!("$.n{number}");
     Meter {
         id: meter_id(number),
@@ -89,7 +89,7 @@ pub fn meter(number: u8, layout: Option<JobLevelLayout>) -> Meter {
     }
 }
 
-pub fn rate(number: u8, price: &str) -> Rate {
+pub(crate) fn rate(number: u8, price: &str) -> Rate {
     Rate {
         id: RateId::from_random(u128::from(number)),
         meter: meter_id(number),
@@ -113,7 +113,7 @@ pub fn rate(number: u8, price: &str) -> Rate {
 
 impl World {
     /// An account with a root, a sub-organization, a sandbox, and a meter per layout.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = usage::Options::new(folder.path().join("usage"));
         let disk = Arc::new(RealDisk);
@@ -167,20 +167,20 @@ impl World {
         change.commit().await.unwrap();
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_second(self.clock.load(Ordering::SeqCst)).unwrap()
     }
 
-    pub fn pass(&self, seconds: i64) {
+    pub(crate) fn pass(&self, seconds: i64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// A worker with so many deflating threads on this world's stores.
-    pub fn worker(&self, deflate_threads: usize) -> Worker {
+    pub(crate) fn worker(&self, deflate_threads: usize) -> Worker {
         self.worker_on(Arc::<EmbeddedStore>::clone(&self.store), deflate_threads)
     }
 
-    pub fn worker_on(&self, store: Arc<dyn UsageStore>, deflate_threads: usize) -> Worker {
+    pub(crate) fn worker_on(&self, store: Arc<dyn UsageStore>, deflate_threads: usize) -> Worker {
         let clock = Arc::clone(&self.clock);
         let clock = Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
         let scratch: PathBuf = self.folder.path().join("scratch");
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Takes events, one `organization time data` per line; the line is the event's id.
-    pub async fn take(&self, lines: &str) {
+    pub(crate) async fn take(&self, lines: &str) {
         let now = self.now();
         let event = |line: &str| {
             let mut words = line.splitn(3, ' ');
@@ -220,7 +220,7 @@ impl World {
     }
 
     /// Creates the job of a request.
-    pub async fn ask(&self, change: impl FnOnce(&mut NewExport)) -> ExportId {
+    pub(crate) async fn ask(&self, change: impl FnOnce(&mut NewExport)) -> ExportId {
         let mut new = NewExport {
             id: None,
             kind: ExportKind::Summary,
@@ -247,11 +247,11 @@ impl World {
             .id
     }
 
-    pub async fn export(&self, id: ExportId) -> Export {
+    pub(crate) async fn export(&self, id: ExportId) -> Export {
         self.metadata.find_export(id).await.unwrap().unwrap()
     }
 
-    pub async fn zip(&self, id: ExportId) -> Vec<u8> {
+    pub(crate) async fn zip(&self, id: ExportId) -> Vec<u8> {
         let artifact = self.export(id).await.artifact.unwrap();
         let stream = self.artifacts.read(&artifact.path, None).await.unwrap();
         let parts: Vec<_> = stream.try_collect().await.unwrap();
@@ -259,7 +259,7 @@ impl World {
     }
 
     /// The files of an export as `== name` and their text.
-    pub async fn files(&self, id: ExportId) -> String {
+    pub(crate) async fn files(&self, id: ExportId) -> String {
         let zip = self.folder.path().join("download.zip");
         std::fs::write(&zip, self.zip(id).await).unwrap();
         let program = "
