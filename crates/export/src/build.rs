@@ -40,6 +40,11 @@ impl Gauge {
         self.stop.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the build was asked to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
     /// Rows written so far.
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
@@ -54,7 +59,7 @@ impl Gauge {
         let percent = done.saturating_mul(100) / all.max(1);
         let percent = u8::try_from(percent.min(100)).expect("at most 100");
         self.percent.store(percent, Ordering::Relaxed);
-        if self.stop.load(Ordering::Relaxed) {
+        if self.is_stopped() {
             return Err(Error::Stopping);
         }
         Ok(())
@@ -226,12 +231,11 @@ impl<'a> Build<'a> {
                 continue;
             };
             self.file.usage += row.quantity.into();
-            match plan.job_columns() {
-                Some(columns) => self.row(Some(utc_date(row.time)), columns, &row)?,
-                None => {
-                    let done = processes.add(&row);
-                    self.process_days(plan, &done)?;
-                }
+            if let Some(columns) = plan.job_columns() {
+                self.row(Some(utc_date(row.time)), columns, &row)?;
+            } else {
+                let done = processes.add(&row);
+                self.process_days(plan, &done)?;
             }
         }
         Ok(())
