@@ -5,6 +5,7 @@
 
 pub mod disk;
 pub mod error;
+pub mod import_parquet;
 pub mod manifest;
 pub mod query;
 pub mod row;
