@@ -119,6 +119,10 @@ id!(
     ExportId
 );
 id!(
+    /// Names a message of the outbox.
+    DeliveryId
+);
+id!(
     /// Names one request in answers and logs.
     RequestId
 );

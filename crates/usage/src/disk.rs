@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub mod faulty;
+pub mod real;
+
 /// A file system, or something that fails like one.
 pub trait Disk: Send + Sync + Debug {
     /// Creates a new file for appending; fails when it exists.
@@ -34,7 +37,22 @@ pub trait Disk: Send + Sync + Debug {
 
     /// Makes creations, renames and removals in a folder durable.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Takes the lock file, unless another process has it, and writes `holder` into it.
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<Lock>;
 }
+
+/// What became of an attempt to take a lock file.
+#[derive(Debug)]
+pub enum Lock {
+    /// Ours until the value is dropped, or the process ends however it ends.
+    Taken(Box<dyn Held>),
+    /// Another's, who wrote this text into it.
+    HeldBy(String),
+}
+
+/// A lock that lasts as long as the value.
+pub trait Held: Send + Sync + Debug {}
 
 /// A file being written at its end.
 pub trait Appender: Send + Debug {
@@ -43,6 +61,9 @@ pub trait Appender: Send + Debug {
 
     /// Makes all written bytes durable.
     fn sync(&mut self) -> io::Result<()>;
+
+    /// Replaces bytes that are there already, from `offset` on.
+    fn overwrite(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
     /// Cuts the file to `length` bytes; the next write goes there.
     fn truncate(&mut self, length: u64) -> io::Result<()>;

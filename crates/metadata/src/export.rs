@@ -1,0 +1,292 @@
+//! Export jobs: steps 1, 2 and 7 of usage out, as rows.
+
+use domain::Timestamp;
+use domain::ids::{ExportId, MeterId, OrganizationId, UserId};
+
+use crate::database::words;
+use crate::error::Result;
+use crate::open::Metadata;
+use crate::page::{Page, PageRequest};
+
+/// Unfinished exports one organization may have through the vendor's door.
+pub const ACTIVE_EXPORTS_MAX: u32 = 5;
+
+words! {
+    /// What an export contains.
+    pub enum ExportKind {
+        /// Usage by organization, meter and day.
+        Summary = "SUMMARY",
+        /// Consumption by project and folder.
+        ProjectFolder = "PROJECT_FOLDER",
+        /// Consumption by asset.
+        Asset = "ASSET",
+        /// The older resource: a summary of the requester and everything under it.
+        SummaryAllLinked = "SUMMARY_ALL_LINKED",
+        /// One row per task run of one meter or all.
+        JobLevel = "JOB_LEVEL",
+        /// Our own API: usage by chosen dimensions.
+        Usage = "USAGE",
+        /// Our own API: cost lines.
+        Cost = "COST",
+    }
+}
+
+words! {
+    /// How far an export is.
+    pub enum ExportStatus {
+        /// Accepted; counts as active.
+        Created = "CREATED",
+        /// A worker holds it; counts as active.
+        Processing = "PROCESSING",
+        /// The artifact is ready.
+        Success = "SUCCESS",
+        /// The artifact is ready, but something is missing in it.
+        PartialSuccess = "PARTIAL_SUCCESS",
+        /// The error message says why.
+        Failed = "FAILED",
+        /// The artifact is gone by rule; `outcome` says how it ended.
+        Expired = "EXPIRED",
+        /// Given up by its requester; our own API only.
+        Cancelled = "CANCELLED",
+    }
+}
+
+words! {
+    /// Which door an export came through.
+    pub enum ExportSource {
+        /// The metering family's job resources.
+        Vendor = "vendor",
+        /// `/api/v1`.
+        Own = "own",
+    }
+}
+
+/// The watermark an export reads at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf {
+    /// Last sequence of usage it sees.
+    pub sequence: u64,
+    /// Control revision it sees.
+    pub revision: u64,
+}
+
+/// An export to create.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewExport {
+    /// Identifier; `None` to draw one.
+    pub id: Option<ExportId>,
+    /// What it contains.
+    pub kind: ExportKind,
+    /// Which door it came through.
+    pub source: ExportSource,
+    /// Whose usage, and whose limit of active exports.
+    pub organization: OrganizationId,
+    /// Who asked; `None` when a key did.
+    pub user: Option<UserId>,
+    /// Start of the range, exactly as sent.
+    pub start: String,
+    /// End of the range, exactly as sent.
+    pub end: String,
+    /// The one meter wanted.
+    pub meter: Option<MeterId>,
+    /// Whether every meter is wanted.
+    pub all_meters: bool,
+    /// Whether one file holds all organizations.
+    pub combined: bool,
+    /// Whether everything under the organization is wanted.
+    pub all_linked_orgs: bool,
+    /// Further parameters as JSON, opaque here.
+    pub parameters: Option<String>,
+    /// Where to tell its end.
+    pub callback_url: Option<String>,
+    /// Key under which the same request again finds the same export.
+    pub idempotency_key: Option<String>,
+    /// Version of the columns.
+    pub layout_version: u32,
+    /// Version of the archive format.
+    pub archive_version: u32,
+}
+
+/// An export job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Export {
+    /// Identifier.
+    pub id: ExportId,
+    /// What was asked for; its `id` is set.
+    pub request: NewExport,
+    /// How far it is.
+    pub status: ExportStatus,
+    /// How it ended, kept when it expires.
+    pub outcome: Option<ExportStatus>,
+    /// What it reads at, pinned once at the first claim.
+    pub as_of: Option<AsOf>,
+    /// Number of the newest lease; 0 before the first.
+    pub fence: u64,
+    /// Worker that holds the lease.
+    pub lease_owner: Option<String>,
+    /// When the lease lapses.
+    pub lease_expires_at: Option<Timestamp>,
+    /// How often a worker took it.
+    pub attempts: u32,
+    /// How far the worker is.
+    pub progress: Progress,
+    /// Why it failed or what is missing.
+    pub error_message: Option<String>,
+    /// What it made.
+    pub artifact: Option<Artifact>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Of the work, 0 to 100.
+    pub percent: u8,
+    /// Rows written.
+    pub rows: u64,
+}
+
+/// What an export made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Where it lies in the object store.
+    pub path: String,
+    /// Length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: [u8; 32],
+    /// Until when it may be fetched.
+    pub expires_at: Timestamp,
+}
+
+/// A worker's wish for work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Name of the worker.
+    pub worker: String,
+    /// What an export not yet pinned is to read at.
+    pub as_of: AsOf,
+    /// Length of the lease, in milliseconds.
+    pub lease_ms: u32,
+}
+
+/// A claimed export: what [`Metadata::heartbeat_export`] and [`Metadata::settle_export`] need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The export, with its lease.
+    pub export: Export,
+    /// Number of this lease.
+    pub fence: u64,
+    /// What to read at.
+    pub as_of: AsOf,
+}
+
+/// How an export ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// All of it is there.
+    Success {
+        /// What was made.
+        artifact: Artifact,
+        /// Rows written.
+        rows: u64,
+    },
+    /// Some of it is there.
+    PartialSuccess {
+        /// What was made.
+        artifact: Artifact,
+        /// Rows written.
+        rows: u64,
+        /// What is missing.
+        error_message: String,
+    },
+    /// Nothing is there.
+    Failed {
+        /// Why.
+        error_message: String,
+    },
+}
+
+impl ExportStatus {
+    /// Whether it counts towards the limit of active exports.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Created | Self::Processing)
+    }
+}
+
+impl Metadata {
+    /// Creates an export while its organization has fewer than five active ones (vendor door).
+    ///
+    /// With an idempotency key the organization used before, gives the export it made then.
+    pub async fn insert_export(&self, new: NewExport, now: Timestamp) -> Result<Export> {
+        todo!()
+    }
+
+    /// Takes the next export: new ones and those whose lease lapsed.
+    ///
+    /// The organization with the fewest running exports goes first, then the oldest export. The
+    /// watermark and the versions of the first claim are kept by every later one.
+    pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
+        todo!()
+    }
+
+    /// Extends the lease and notes progress; [`crate::Error::Fenced`] when it was lost.
+    pub async fn heartbeat_export(
+        &self,
+        id: ExportId,
+        fence: u64,
+        progress: Progress,
+        lease_ms: u32,
+        now: Timestamp,
+    ) -> Result<()> {
+        todo!()
+    }
+
+    /// Ends an export, with the outbox row for its callback in the same transaction.
+    ///
+    /// [`crate::Error::Fenced`] when another worker took it over: nothing changes then.
+    pub async fn settle_export(
+        &self,
+        id: ExportId,
+        fence: u64,
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<Export> {
+        todo!()
+    }
+
+    /// Gives a claimed export back, so that another worker may take it at once.
+    pub async fn release_export(&self, id: ExportId, fence: u64, now: Timestamp) -> Result<()> {
+        todo!()
+    }
+
+    /// Gives up an active export of our own API.
+    pub async fn cancel_export(&self, id: ExportId, now: Timestamp) -> Result<Export> {
+        todo!()
+    }
+
+    /// The export with this id; the caller checks whether it may be seen.
+    pub async fn find_export(&self, id: ExportId) -> Result<Option<Export>> {
+        todo!()
+    }
+
+    /// The exports of the organizations that lie under `requester` at `at` and its own, newest
+    /// first.
+    pub async fn list_exports(
+        &self,
+        requester: OrganizationId,
+        at: Timestamp,
+        page: &PageRequest,
+    ) -> Result<Page<Export>> {
+        todo!()
+    }
+
+    /// Marks up to `limit` exports expired whose artifact's time is over, and gives them, so that
+    /// the artifacts can be deleted.
+    pub async fn expire_exports(&self, now: Timestamp, limit: u32) -> Result<Vec<Export>> {
+        todo!()
+    }
+}

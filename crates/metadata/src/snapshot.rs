@@ -1,0 +1,162 @@
+//! One account's control data at one revision, in memory: what plans and routes look things up in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::Timestamp;
+use domain::ids::{AccountId, MeterId, OrganizationId};
+use domain::meter::Meter;
+use domain::range::TimeRange;
+use domain::rate::Rate;
+use domain::tree::{Edge, OrganizationKind, Scope};
+
+use crate::error::Result;
+use crate::open::Metadata;
+use crate::organization::OrganizationAttributes;
+
+/// One account's control data at one revision; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ControlSnapshot {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    account: AccountId,
+    root: OrganizationId,
+    revision: u64,
+    organizations: Vec<SnapshotOrganization>,
+    by_id: HashMap<OrganizationId, usize>,
+    by_alias: HashMap<String, OrganizationId>,
+    edges: Vec<Edge>,
+    meters: Vec<Meter>,
+    rates: Vec<Rate>,
+}
+
+/// An organization in a snapshot, with all its versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotOrganization {
+    /// Identifier.
+    pub id: OrganizationId,
+    /// What it is.
+    pub kind: OrganizationKind,
+    /// Its other names, sorted.
+    pub aliases: Vec<String>,
+    /// When it was archived.
+    pub archived_at: Option<Timestamp>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its attributes by time; never empty, in order, without gaps.
+    pub versions: Vec<OrganizationVersion>,
+}
+
+/// Attributes of an organization for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationVersion {
+    /// When.
+    pub valid: TimeRange,
+    /// What holds then.
+    pub attributes: OrganizationAttributes,
+}
+
+impl SnapshotOrganization {
+    /// The attributes at an instant.
+    pub fn at(&self, instant: Timestamp) -> &OrganizationAttributes {
+        todo!()
+    }
+
+    /// The attributes that hold from the last change on.
+    pub fn newest(&self) -> &OrganizationAttributes {
+        todo!()
+    }
+}
+
+impl Metadata {
+    /// An account's control data at a revision, or at the newest.
+    ///
+    /// The same revision gives the same snapshot for ever.
+    pub async fn snapshot(
+        &self,
+        account: AccountId,
+        revision: Option<u64>,
+    ) -> Result<ControlSnapshot> {
+        todo!()
+    }
+
+    /// The newest control data of the account an organization belongs to.
+    pub async fn snapshot_for(&self, organization: OrganizationId) -> Result<ControlSnapshot> {
+        todo!()
+    }
+}
+
+impl ControlSnapshot {
+    /// Whose data it is.
+    pub fn account(&self) -> AccountId {
+        self.inner.account
+    }
+
+    /// The root of the account's tree.
+    pub fn root(&self) -> OrganizationId {
+        self.inner.root
+    }
+
+    /// The revision it was read at.
+    pub fn revision(&self) -> u64 {
+        self.inner.revision
+    }
+
+    /// All organizations, archived ones too, by id.
+    pub fn organizations(&self) -> &[SnapshotOrganization] {
+        &self.inner.organizations
+    }
+
+    /// The organization with this id.
+    pub fn organization(&self, id: OrganizationId) -> Option<&SnapshotOrganization> {
+        todo!()
+    }
+
+    /// The organization a text names by id or alias, when the scope knows it.
+    pub fn resolve(&self, scope: &Scope, name_or_id: &str) -> Option<&SnapshotOrganization> {
+        todo!()
+    }
+
+    /// All edges, past ones too.
+    pub fn edges(&self) -> &[Edge] {
+        &self.inner.edges
+    }
+
+    /// What an organization lies under at an instant; `None` for the root.
+    pub fn parent(&self, id: OrganizationId, at: Timestamp) -> Option<OrganizationId> {
+        todo!()
+    }
+
+    /// An organization and everything under it, while the edges say so.
+    pub fn scope_of(&self, organization: OrganizationId) -> Scope {
+        todo!()
+    }
+
+    /// All versions of all meters, by id and start.
+    pub fn meters(&self) -> &[Meter] {
+        &self.inner.meters
+    }
+
+    /// The newest version of every live meter, by slug.
+    pub fn live_meters(&self) -> impl Iterator<Item = &Meter> {
+        self.inner.meters.iter()
+    }
+
+    /// The newest version of the meter with this slug or id; an archived one only by id.
+    pub fn meter(&self, slug_or_id: &str) -> Option<&Meter> {
+        todo!()
+    }
+
+    /// All versions of a meter, by start.
+    pub fn meter_versions(&self, id: MeterId) -> &[Meter] {
+        todo!()
+    }
+
+    /// All versions of all rates, by id and start.
+    pub fn rates(&self) -> &[Rate] {
+        &self.inner.rates
+    }
+}

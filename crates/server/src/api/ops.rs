@@ -1,0 +1,40 @@
+//! Health, readiness and metrics, open to all.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Media type of the metrics.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Says that the process is alive.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200)))]
+pub async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+/// Says whether everything is recovered and requests can be served.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses((status = 200), (status = 503, description = "Not ready; the body says why"))
+)]
+pub async fn readyz(State(app): State<Arc<App>>) -> ApiResult<&'static str> {
+    let kind = domain::kind::Kind::Unavailable;
+    let ping = app.metadata.ping().await;
+    ping.map_err(|error| ApiError::of_kind(kind, error))?;
+    if let Some(reason) = app.readings.read_only_reason() {
+        let message = format!("the usage store is read-only: {reason}");
+        return Err(ApiError::new(Code::Unavailable, message));
+    }
+    Ok("ready\n")
+}
+
+/// The server's metrics in the text form Prometheus reads.
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200)))]
+pub async fn metrics(State(app): State<Arc<App>>) -> ([(HeaderName, &'static str); 1], String) {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], app.metrics.text())
+}

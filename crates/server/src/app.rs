@@ -1,0 +1,59 @@
+//! What every handler has at hand.
+
+use std::sync::Arc;
+
+use domain::Timestamp;
+use metadata::{Change, Metadata};
+use tokio_util::sync::CancellationToken;
+use usage::{Intake, UsageStore};
+
+use crate::auth::Credentials;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control::Control;
+use crate::error::ApiResult;
+use crate::metrics::Metrics;
+use crate::store::Readings;
+
+/// The state of one running server.
+#[derive(Debug)]
+pub struct App {
+    /// The configuration in force.
+    pub config: Config,
+    /// Base URL of this server without a trailing slash.
+    pub public_url: String,
+    /// What time it is.
+    pub clock: Clock,
+    /// Control data and jobs.
+    pub metadata: Metadata,
+    /// Takes events in.
+    pub intake: Arc<dyn Intake>,
+    /// Gives usage out.
+    pub usage: Arc<dyn UsageStore>,
+    /// Gives meters columns of their own.
+    pub readings: Arc<dyn Readings>,
+    /// Newest control data by account.
+    pub control: Control,
+    /// Who callers are.
+    pub credentials: Credentials,
+    /// Counters of this server.
+    pub metrics: Metrics,
+    /// Cancelled when the server is told to stop.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// The current instant.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Makes a change of control data durable and visible to every later request.
+    ///
+    /// Every change goes through here. Gives the newest revision.
+    pub async fn commit(&self, change: Change) -> ApiResult<u64> {
+        let revision = change.commit().await?;
+        self.credentials.forget_all();
+        Ok(revision)
+    }
+}

@@ -1,0 +1,44 @@
+//! `tallyport serve`: the server, until SIGTERM or SIGINT.
+
+use clap::Args;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Global;
+use crate::run::{Running, start};
+use crate::{clock::Clock, log};
+
+/// Options of `tallyport serve`.
+#[derive(Debug, Args)]
+pub struct Serve {}
+
+impl Serve {
+    /// Runs the command.
+    pub async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let config = global.config()?;
+        log::start(&config.log)?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let running = start(config, Clock::system()).await?;
+        announce(&running, global.json);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        running.stop().await
+    }
+}
+
+fn announce(running: &Running, json: bool) {
+    let first = running.first_admin();
+    if json {
+        let admin = first.map(|admin| json!({"user": admin.user, "password": admin.password}));
+        println!("{}", json!({"url": running.url(), "admin": admin}));
+        return;
+    }
+    println!("Tallyport listens on {}", running.url());
+    if let Some(admin) = first {
+        println!("Administrator of the new organization Default, shown only now:");
+        println!("  user {}  password {}", admin.user, admin.password);
+    }
+}

@@ -1,0 +1,19 @@
+//! Section `exports`.
+
+use serde::{Deserialize, Serialize};
+
+/// Export jobs and their artifacts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exports {
+    /// Jobs worked on at once.
+    pub workers: usize,
+    /// Unfinished jobs one organization may have.
+    pub active_jobs_max: u32,
+    /// Days a finished export can be downloaded.
+    pub artifact_days: u32,
+    /// Where artifacts go; empty for a folder in the data directory.
+    pub artifacts_url: String,
+    /// Whether callbacks may go to loopback and private addresses.
+    pub callback_private_addresses: bool,
+}

@@ -1,0 +1,21 @@
+//! Section `limits`.
+
+use serde::{Deserialize, Serialize};
+
+/// Bounds of requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Requests per second one API key may make; 0 for no limit.
+    pub requests_per_second: u32,
+    /// Bytes of a body of events after decompression.
+    pub events_body_bytes_max: usize,
+    /// Bytes of one line of a stream of events.
+    pub events_line_bytes_max: usize,
+    /// Bytes of any other body.
+    pub body_bytes_max: usize,
+    /// Batches of one stream on their way to the disk at once.
+    pub stream_batches_max: usize,
+    /// Seconds a credential is believed before the database is asked again.
+    pub credential_cache_s: u64,
+}

@@ -1,0 +1,138 @@
+//! The table of public codes: code, status, meaning. docs/API.md prints it.
+
+use axum::http::StatusCode;
+use domain::kind::Kind;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $status:ident, $meaning:literal;)*) => {
+        /// A public error code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Code {
+            /// Every code, by status.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The code as it appears on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status it is answered with.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// What it means and what to do.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidRequest = "invalid_request", BAD_REQUEST,
+        "A field, parameter or header is missing or has a value it cannot have.";
+    MalformedEvents = "malformed_events", BAD_REQUEST,
+        "Some events were not taken; `events` lists them. The good ones are stored.";
+    TwoCredentials = "two_credentials", BAD_REQUEST,
+        "The request carries more than one credential; send one.";
+    Unauthenticated = "unauthenticated", UNAUTHORIZED,
+        "The credential is missing, unknown, expired or revoked.";
+    WrongPassword = "wrong_password", UNAUTHORIZED,
+        "The user name or the password is wrong.";
+    Forbidden = "forbidden", FORBIDDEN,
+        "The credential's role does not allow this.";
+    NotFound = "not_found", NOT_FOUND,
+        "There is no such thing, or not for this credential.";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED,
+        "The path exists but not with this method.";
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE,
+        "None of the media types in Accept can be given.";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT,
+        "The request did not arrive in time.";
+    Conflict = "conflict", CONFLICT,
+        "It contradicts what is already there.";
+    Gone = "gone", GONE,
+        "It was kept once and has been removed by rule.";
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
+        "The body is over the limit; send less at once.";
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
+        "Content-Type or Content-Encoding is not one that is read here.";
+    RangeNotSatisfiable = "range_not_satisfiable", RANGE_NOT_SATISFIABLE,
+        "The asked range lies outside of what is there.";
+    Unprocessable = "unprocessable", UNPROCESSABLE_ENTITY,
+        "The body is well-formed but cannot be carried out.";
+    TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS,
+        "A rate or count limit is reached; repeat after Retry-After seconds.";
+    Internal = "internal", INTERNAL_SERVER_ERROR,
+        "A defect of the server; the log has the cause under the request id.";
+    Corrupt = "corrupt", INTERNAL_SERVER_ERROR,
+        "Stored bytes are damaged; the log names file and offset.";
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE,
+        "Something the request needs is away or refuses writes; repeat later.";
+}
+
+impl Code {
+    /// The code of an error class of the crates below.
+    pub fn of_kind(kind: Kind) -> Self {
+        match kind {
+            Kind::Invalid => Self::InvalidRequest,
+            Kind::NotFound => Self::NotFound,
+            Kind::Conflict => Self::Conflict,
+            Kind::Busy => Self::TooManyRequests,
+            Kind::Unavailable => Self::Unavailable,
+            Kind::Corrupt => Self::Corrupt,
+            Kind::Gone => Self::Gone,
+            Kind::Internal => Self::Internal,
+        }
+    }
+
+    /// The code of a status that was given without one.
+    pub fn of_status(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED => Self::Unauthenticated,
+            StatusCode::INTERNAL_SERVER_ERROR => Self::Internal,
+            status => {
+                let same = Self::ALL.iter().find(|code| code.status() == status);
+                let other = if status.is_client_error() {
+                    Self::InvalidRequest
+                } else {
+                    Self::Internal
+                };
+                same.copied().unwrap_or(other)
+            }
+        }
+    }
+
+    /// The table as Markdown, as docs/API.md holds it.
+    pub fn table() -> String {
+        let mut table = String::from("| Code | Status | Meaning |\n|---|---|---|\n");
+        for code in Self::ALL {
+            let (text, status) = (code.as_str(), code.status().as_u16());
+            table.push_str(&format!("| `{text}` | {status} | {} |\n", code.meaning()));
+        }
+        table
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_its_statuss_own_or_shares_it_knowingly() {
+        let texts: std::collections::HashSet<_> =
+            Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        assert_eq!(Code::of_status(StatusCode::NOT_FOUND), Code::NotFound);
+        assert_eq!(
+            Code::of_status(StatusCode::IM_A_TEAPOT),
+            Code::InvalidRequest
+        );
+        assert_eq!(Code::of_status(StatusCode::BAD_GATEWAY), Code::Internal);
+    }
+}

@@ -1,0 +1,20 @@
+//! The `tallyport` binary as a library: routes, credentials, configuration, command line.
+//!
+//! `main.rs` only calls [`cli::main`]; tests call [`run::start`], the same function as `serve`.
+
+pub mod api;
+pub mod app;
+pub mod auth;
+pub mod bootstrap;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod error;
+pub mod log;
+pub mod metrics;
+pub mod random;
+pub mod request;
+pub mod run;
+pub mod server_file;
+pub mod store;

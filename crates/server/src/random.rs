@@ -1,0 +1,16 @@
+//! Random bits of the operating system, spelled as ids and secrets.
+
+use domain::ids::UserId;
+
+/// 128 random bits.
+pub fn bits() -> u128 {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    u128::from_le_bytes(bytes)
+}
+
+/// A secret of 44 letters and digits holding 256 random bits.
+pub fn secret() -> String {
+    let half = || UserId::from_random(bits()).to_string();
+    half() + &half()
+}

@@ -1,0 +1,162 @@
+//! A running server: opens everything, serves, and closes in the opposite order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::serve::ListenerExt;
+use metadata::{Metadata, Options};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::app::App;
+use crate::auth::Credentials;
+use crate::auth::credential::KEY_PREFIX;
+use crate::bootstrap::{FirstAdmin, first_start};
+use crate::clock::Clock;
+use crate::config::{Config, Server};
+use crate::control::Control;
+use crate::metrics::Metrics;
+use crate::random;
+use crate::server_file::{Published, ServerFile};
+use crate::store;
+
+/// A server that answers requests until it is stopped.
+#[derive(Debug)]
+pub struct Running {
+    app: Arc<App>,
+    address: SocketAddr,
+    token: String,
+    first_admin: Option<FirstAdmin>,
+    serving: JoinHandle<std::io::Result<()>>,
+    published: Published,
+}
+
+/// Starts a server; when it returns, requests are answered.
+pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
+    create_data_dir(&config.server)?;
+    let (listener, address) = listen(&config.server).await?;
+    let metadata = open_metadata(&config).await?;
+    let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
+    let store = store::open(&config, &metadata).await?;
+    let token = format!("{KEY_PREFIX}local_{}", random::secret());
+    let app = Arc::new(App {
+        public_url: public_url(&config.server, address),
+        credentials: Credentials::new(&token),
+        control: Control::default(),
+        metrics: Metrics::default(),
+        stopping: CancellationToken::new(),
+        intake: store.intake,
+        usage: store.usage,
+        readings: store.readings,
+        clock,
+        metadata,
+        config,
+    });
+    let file = ServerFile {
+        url: format!("http://{address}"),
+        token: token.clone(),
+        pid: std::process::id(),
+    };
+    let published = file.publish(&app.config.server.data_dir)?;
+    let serving = tokio::spawn(serve(listener, Arc::clone(&app)));
+    tracing::info!(%address, "listening on {address}");
+    Ok(Running {
+        app,
+        address,
+        token,
+        first_admin,
+        serving,
+        published,
+    })
+}
+
+impl Running {
+    /// Base URL of the listener, without a trailing slash.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Token of the local administrator, good until the server stops.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// The administrator this start created.
+    pub fn first_admin(&self) -> Option<&FirstAdmin> {
+        self.first_admin.as_ref()
+    }
+
+    /// The state behind the routes.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Stops accepting, lets running requests finish, closes the store, removes `server.json`.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.app.stopping.cancel();
+        let patience = Duration::from_secs(self.app.config.server.shutdown_timeout_s);
+        if tokio::time::timeout(patience, &mut self.serving)
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests still running after {patience:?} are cut off");
+            self.serving.abort();
+        }
+        let readings = Arc::clone(&self.app.readings);
+        let closed = tokio::task::spawn_blocking(move || readings.close()).await?;
+        self.app.metadata.close().await;
+        drop(self.published);
+        closed.context("the usage store did not close well")?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn create_data_dir(server: &Server) -> anyhow::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+        .create(&server.data_dir)
+        .with_context(|| format!("could not create {}", server.data_dir.display()))
+}
+
+async fn listen(server: &Server) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(server.listen).await;
+    let listener = listener.with_context(|| format!("could not listen on {}", server.listen))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
+    let options = match config.database.url.reveal() {
+        Some(url) => Options::postgres(url),
+        None => Options::file(config.server.data_dir.join("metadata.sqlite")),
+    };
+    Metadata::open(options).await
+}
+
+fn public_url(server: &Server, address: SocketAddr) -> String {
+    if server.public_url.is_empty() {
+        format!("http://{address}")
+    } else {
+        server.public_url.clone()
+    }
+}
+
+async fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<()> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("no immediate sending on a connection: {error}");
+        }
+    });
+    let stopping = app.stopping.clone();
+    let service = api::router(&app).into_make_service();
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stopping.cancelled_owned())
+        .await
+}

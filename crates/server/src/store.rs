@@ -1,0 +1,188 @@
+//! The usage store behind the routes: the embedded one, or none where another server has it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::event::{Event, Refusal};
+use domain::ids::OrganizationId;
+use domain::meter::ReadingRule;
+use metadata::{Metadata, PAGE_LIMIT_MAX, PageRequest};
+use usage::disk::real::RealDisk;
+use usage::manifest::Layout;
+use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
+use usage::store::Progress;
+use usage::traits::{Outcome, SequencedBatch};
+use usage::{EmbeddedStore, Error, Intake, Options, Result, UsageStore};
+
+use crate::config::{Config, StoreMode};
+
+/// Gives the readings of declared meters columns of their own, and tells how the store is.
+pub trait Readings: Send + Sync + std::fmt::Debug {
+    /// Declares which readings and paths get columns; the work goes on in the background.
+    fn set_layout(&self, layout: Layout);
+
+    /// How far the columns of a reading are.
+    fn progress(&self, rule: &ReadingRule) -> Progress;
+
+    /// Why the store refuses writes; `None` while it takes them.
+    fn read_only_reason(&self) -> Option<String>;
+
+    /// Flushes and stops; blocks until done.
+    fn close(&self) -> Result<()>;
+}
+
+impl Readings for EmbeddedStore {
+    fn set_layout(&self, layout: Layout) {
+        Self::set_layout(self, layout);
+    }
+
+    fn progress(&self, rule: &ReadingRule) -> Progress {
+        Self::progress(self, rule)
+    }
+
+    fn read_only_reason(&self) -> Option<String> {
+        Self::read_only_reason(self)
+    }
+
+    fn close(&self) -> Result<()> {
+        Self::close(self)
+    }
+}
+
+/// The three faces of one store.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Takes events in.
+    pub intake: Arc<dyn Intake>,
+    /// Gives usage out.
+    pub usage: Arc<dyn UsageStore>,
+    /// Gives meters columns.
+    pub readings: Arc<dyn Readings>,
+}
+
+impl Opened {
+    fn new<S: Intake + UsageStore + Readings + 'static>(store: Arc<S>) -> Self {
+        Self {
+            intake: Arc::clone(&store) as Arc<dyn Intake>,
+            usage: Arc::clone(&store) as Arc<dyn UsageStore>,
+            readings: store,
+        }
+    }
+}
+
+/// Opens the store the configuration names.
+pub async fn open(config: &Config, metadata: &Metadata) -> anyhow::Result<Opened> {
+    let data_dir = config.server.data_dir.clone();
+    if config.store.mode == StoreMode::None {
+        let owner = metadata
+            .find_instance()
+            .await?
+            .map(|instance| instance.owner);
+        return Ok(Opened::new(Arc::new(NoStore { data_dir, owner })));
+    }
+    let layout = layout(metadata).await?;
+    let open = move || {
+        let options = Options::new(data_dir.join("usage"));
+        EmbeddedStore::open(options, Arc::new(RealDisk), layout)
+    };
+    Ok(Opened::new(tokio::task::spawn_blocking(open).await??))
+}
+
+/// The readings and paths of every account's meters.
+pub async fn layout(metadata: &Metadata) -> metadata::Result<Layout> {
+    let mut layout = Layout::default();
+    let mut after = None;
+    loop {
+        let page = PageRequest::new(after, PAGE_LIMIT_MAX)?;
+        let accounts = metadata.list_accounts(&page).await?;
+        for account in accounts.items {
+            let control = metadata.snapshot(account.id, None).await?;
+            for meter in control.meters() {
+                layout.rules.push(meter.rule.clone());
+                layout.paths.extend(meter.group_by.values().cloned());
+            }
+        }
+        after = accounts.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    layout.rules.sort_by_cached_key(ReadingRule::key);
+    layout.rules.dedup_by_key(|rule| rule.key());
+    layout.paths.sort();
+    layout.paths.dedup();
+    Ok(layout)
+}
+
+/// Stands where another server of the same database keeps the usage.
+#[derive(Debug)]
+pub struct NoStore {
+    /// This server's own data directory.
+    pub data_dir: PathBuf,
+    /// Who keeps the usage, where known.
+    pub owner: Option<String>,
+}
+
+impl Readings for NoStore {
+    fn set_layout(&self, _layout: Layout) {}
+
+    fn progress(&self, _rule: &ReadingRule) -> Progress {
+        Progress {
+            rows: 0,
+            rows_built: 0,
+        }
+    }
+
+    fn read_only_reason(&self) -> Option<String> {
+        None
+    }
+
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl NoStore {
+    fn elsewhere<T>(&self) -> Result<T> {
+        let owner = self.owner.as_deref().unwrap_or("a server not known here");
+        Err(Error::InUse {
+            path: self.data_dir.clone(),
+            holder: format!("{owner}, which keeps the usage"),
+        })
+    }
+}
+
+#[async_trait]
+impl Intake for NoStore {
+    async fn accept(
+        &self,
+        _namespace: OrganizationId,
+        _drafts: Vec<Result<Event, Refusal>>,
+    ) -> Result<Vec<Outcome>> {
+        self.elsewhere()
+    }
+}
+
+#[async_trait]
+impl UsageStore for NoStore {
+    async fn insert(&self, _batch: SequencedBatch) -> Result<()> {
+        self.elsewhere()
+    }
+
+    async fn scan(&self, _query: ScanQuery, _as_of: u64) -> Result<Batches> {
+        self.elsewhere()
+    }
+
+    async fn totals(&self, _query: TotalsQuery, _as_of: u64) -> Result<Vec<TotalRow>> {
+        self.elsewhere()
+    }
+
+    async fn events(&self, _query: EventsQuery, _as_of: u64) -> Result<Vec<StoredEvent>> {
+        self.elsewhere()
+    }
+
+    async fn watermark(&self) -> Result<u64> {
+        self.elsewhere()
+    }
+}
