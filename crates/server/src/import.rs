@@ -66,10 +66,10 @@ pub(crate) struct Request {
 ///
 /// Every event counted as accepted is durable. Running it again after an interruption skips what
 /// the checkpoint knows as done; anything sent twice comes back as a duplicate.
-pub(crate) async fn run(request: &Request, target: Arc<Target>) -> Result<Tally> {
+pub(crate) async fn run(request: Request, target: Arc<Target>) -> Result<Tally> {
     let progress = Progress::new(&request.path);
     let mut source = Source::open(&request.path, request.format, &progress)?;
-    let convert = Convert::of(&mut source, request.mapping.as_ref())?;
+    let convert = Convert::of(&mut source, request.mapping)?;
     let mut checkpoint = match &request.checkpoints {
         Some(folder) => {
             let plan = format!("{} {}", target.name(), convert.identity());
@@ -78,6 +78,22 @@ pub(crate) async fn run(request: &Request, target: Arc<Target>) -> Result<Tally>
         None => Checkpoint::none(),
     };
     source.limit(checkpoint.records(), request.records_max);
+    let done = deliver(source, convert, target, &mut checkpoint, &progress).await;
+    match &done {
+        Ok(tally) if tally.complete => checkpoint.remove()?,
+        _ => checkpoint.write()?,
+    }
+    done
+}
+
+/// Delivers an open source from where `checkpoint` stands.
+pub(crate) async fn deliver(
+    source: Source,
+    convert: Convert,
+    target: Arc<Target>,
+    checkpoint: &mut Checkpoint,
+    progress: &Progress,
+) -> Result<Tally> {
     let mut tally = Tally {
         skipped: checkpoint.records(),
         ..Tally::default()
@@ -89,18 +105,6 @@ pub(crate) async fn run(request: &Request, target: Arc<Target>) -> Result<Tally>
     })
     .await;
     progress.finish();
-    let complete = match ended {
-        Ok(complete) => complete,
-        Err(error) => {
-            checkpoint.write()?;
-            return Err(error);
-        }
-    };
-    if complete {
-        checkpoint.remove()?;
-    } else {
-        checkpoint.write()?;
-    }
-    tally.complete = complete;
+    tally.complete = ended?;
     Ok(tally)
 }

@@ -41,15 +41,13 @@ pub(crate) async fn run(
 }
 
 fn read(mut source: Source, sender: &mpsc::Sender<Result<Raw>>) -> bool {
-    loop {
-        let next = source.next().transpose();
-        let failed = matches!(next, Some(Err(_)));
-        match next {
-            None => return source.is_complete(),
-            Some(raw) if sender.blocking_send(raw).is_err() || failed => return false,
-            Some(_) => {}
+    while let Some(raw) = source.next().transpose() {
+        let failed = raw.is_err();
+        if sender.blocking_send(raw).is_err() || failed {
+            return false;
         }
     }
+    source.is_complete()
 }
 
 fn received(receiver: mpsc::Receiver<Result<Raw>>) -> impl Stream<Item = Result<Raw>> {
