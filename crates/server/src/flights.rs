@@ -229,7 +229,30 @@ mod tests {
             "1,2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,\
              2013-01-01T10:00:00Z",
         );
-        insta::assert_snapshot!(serde_json::to_string_pretty(&event).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&event).unwrap(), @r#"
+        {
+          "data": {
+            "asset": "N14228",
+            "assetType": "Fixed wing multi engine",
+            "folder": "IAH",
+            "hours": 3.783333,
+            "miles": 1400,
+            "project": "EWR",
+            "start": "2013-01-01T10:17:00Z",
+            "status": "SUCCESS",
+            "taskId": "1545",
+            "taskName": "1545",
+            "taskRunId": 1
+          },
+          "id": "1",
+          "organization": "UA",
+          "source": "flights",
+          "specversion": "1.0",
+          "subject": "N14228",
+          "time": "2013-01-01T14:04:00Z",
+          "type": "flight"
+        }
+        "#);
     }
 
     #[test]

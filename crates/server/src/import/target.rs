@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use domain::Timestamp;
 use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
 use serde::Deserialize;
@@ -11,6 +10,10 @@ use usage::Intake;
 use usage::traits::Outcome;
 
 use super::{BATCHES_MAX, Block, Error, REQUESTS_MAX, Result, Tally};
+use crate::clock::Clock;
+
+/// Characters of an unexpected answer that are told.
+const ANSWER_CHARS: usize = 500;
 
 /// Finds an organization the import may write for, by id or alias.
 pub(crate) type Resolve = Arc<dyn Fn(&str) -> Option<OrganizationId> + Send + Sync>;
@@ -32,18 +35,17 @@ pub(crate) struct StoreTarget {
     pub(crate) namespace: OrganizationId,
     /// Finds it and those under it.
     pub(crate) resolve: Resolve,
-    /// The clock.
-    pub(crate) now: fn() -> Timestamp,
+    /// What time it is.
+    pub(crate) clock: Clock,
 }
 
 /// A server's door for events.
 pub(crate) struct HttpTarget {
-    /// The client.
-    pub(crate) client: reqwest::Client,
-    /// The server's base, without a trailing slash.
-    pub(crate) url: String,
-    /// Value of the `Authorization` header.
-    pub(crate) authorization: String,
+    client: reqwest::Client,
+    url: String,
+    key: String,
+    /// Further headers of each request.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 /// A block, ready to be delivered.
@@ -122,7 +124,7 @@ impl StoreTarget {
     fn validate(&self, lines: &[u8]) -> Vec<Result<Event, Refusal>> {
         let receipt = Receipt {
             own: self.namespace,
-            received: (self.now)(),
+            received: self.clock.now(),
             resolve: self.resolve.as_ref(),
         };
         let lines = lines.split(|byte| *byte == b'\n');
@@ -161,6 +163,12 @@ impl StoreTarget {
     }
 }
 
+/// An organization, as far as it matters here.
+#[derive(Debug, Deserialize)]
+struct Found {
+    id: OrganizationId,
+}
+
 /// The answer to a stream of events.
 #[derive(Debug, Deserialize)]
 struct Answer {
@@ -172,25 +180,51 @@ struct Answer {
 }
 
 impl HttpTarget {
-    async fn deliver(&self, body: Vec<u8>) -> Result<Tally> {
-        let url = format!("{}/api/v1/events", self.url);
-        let request = self
-            .client
-            .post(&url)
-            .header("content-type", "application/x-ndjson")
-            .header("authorization", &self.authorization)
-            .body(body);
+    /// Sends to the server at `url` with an API key.
+    pub(crate) fn new(url: &str, key: &str) -> Self {
+        Self {
+            client: reqwest::Client::new(),
+            url: url.trim_end_matches('/').to_owned(),
+            key: key.to_owned(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// The organization a name means to the server.
+    pub(crate) async fn find_organization(&self, name: &str) -> Result<OrganizationId> {
+        let url = format!("{}/api/v1/organizations/{name}", self.url);
+        let request = self.client.get(&url).bearer_auth(&self.key);
+        let (status, body) = self.answer(request, &url).await?;
+        let found: Found = serde_json::from_str(&body).map_err(|_| Error::Answer {
+            url,
+            status,
+            body: body.chars().take(ANSWER_CHARS).collect(),
+        })?;
+        Ok(found.id)
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<(u16, String)> {
         let unreachable = |source| Error::Unreachable {
-            url: url.clone(),
+            url: url.to_owned(),
             source,
         };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status().as_u16();
-        let body = response.text().await.map_err(unreachable)?;
+        Ok((status, response.text().await.map_err(unreachable)?))
+    }
+
+    async fn deliver(&self, body: Vec<u8>) -> Result<Tally> {
+        let url = format!("{}/api/v1/events", self.url);
+        let mut request = self.client.post(&url).bearer_auth(&self.key);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let request = request.header("content-type", "application/x-ndjson").body(body);
+        let (status, body) = self.answer(request, &url).await?;
         let answer: Answer = serde_json::from_str(&body).map_err(|_| Error::Answer {
             url,
             status,
-            body: body.chars().take(500).collect(),
+            body: body.chars().take(ANSWER_CHARS).collect(),
         })?;
         Ok(Tally {
             received: answer.received,
@@ -205,8 +239,8 @@ impl HttpTarget {
 
 impl fmt::Debug for StoreTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let store = formatter.debug_struct("StoreTarget").finish_non_exhaustive();
-        store
+        let mut store = formatter.debug_struct("StoreTarget");
+        store.field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
 
