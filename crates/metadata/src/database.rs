@@ -1,10 +1,23 @@
 //! One way to run one SQL text on both databases.
+//!
+//! Texts are literal and keep to what both dialects share: `$n` markers, BIGINT, TEXT and BOOLEAN,
+//! `RETURNING`, `ON CONFLICT`. Where a text must differ, [`either`] takes both side by side.
 
+mod bind;
+mod failure;
+mod row;
 mod words;
 
+pub(crate) use bind::Bind;
+pub(crate) use row::{Column, Row, json, micros, stored, word};
 pub(crate) use words::words;
 
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
+
+use crate::error::{Error, Result};
 
 /// The open database.
 #[derive(Debug, Clone)]
@@ -25,4 +38,174 @@ pub(crate) enum Database {
 pub(crate) enum Transaction {
     Sqlite(sqlx::Transaction<'static, Sqlite>),
     Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// Where a statement runs: read-only outside, or inside a transaction.
+pub(crate) enum Access<'a> {
+    Outside(&'a Database),
+    Inside(&'a mut Transaction),
+}
+
+/// A statement with its values.
+pub(crate) struct Statement {
+    sqlite: &'static str,
+    postgres: &'static str,
+    binds: Vec<Bind>,
+}
+
+/// A statement both dialects read.
+pub(crate) fn sql(text: &'static str) -> Statement {
+    either(text, text)
+}
+
+/// A statement that must differ.
+pub(crate) fn either(sqlite: &'static str, postgres: &'static str) -> Statement {
+    Statement {
+        sqlite,
+        postgres,
+        binds: Vec::new(),
+    }
+}
+
+impl Statement {
+    /// Gives the next marker its value.
+    pub(crate) fn bind(mut self, value: impl Into<Bind>) -> Self {
+        self.binds.push(value.into());
+        self
+    }
+
+    fn for_sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
+        let query = sqlx::query(self.sqlite);
+        self.binds
+            .into_iter()
+            .fold(query, |query, bind| match bind {
+                Bind::Integer(value) => query.bind(value),
+                Bind::Text(value) => query.bind(value),
+                Bind::Flag(value) => query.bind(value),
+            })
+    }
+
+    fn for_postgres(self) -> Query<'static, Postgres, PgArguments> {
+        let query = sqlx::query(self.postgres);
+        self.binds
+            .into_iter()
+            .fold(query, |query, bind| match bind {
+                Bind::Integer(value) => query.bind(value),
+                Bind::Text(value) => query.bind(value),
+                Bind::Flag(value) => query.bind(value),
+            })
+    }
+}
+
+impl Access<'_> {
+    /// Every row of a statement.
+    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        match self {
+            Self::Inside(transaction) => transaction.all(statement).await,
+            Self::Outside(Database::Sqlite { readers, .. }) => {
+                let rows = statement.for_sqlite().fetch_all(&*readers).await;
+                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
+                    .map_err(Error::from)
+            }
+            Self::Outside(Database::Postgres(pool)) => {
+                let rows = statement.for_postgres().fetch_all(&*pool).await;
+                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
+                    .map_err(Error::from)
+            }
+        }
+    }
+
+    /// The first row of a statement.
+    pub(crate) async fn one(&mut self, statement: Statement) -> Result<Option<Row>> {
+        Ok(self.all(statement).await?.into_iter().next())
+    }
+}
+
+impl Database {
+    /// Runs statements that only read.
+    pub(crate) fn read(&self) -> Access<'_> {
+        Access::Outside(self)
+    }
+
+    /// Starts a transaction that may write; SQLite locks the database at once.
+    pub(crate) async fn begin(&self) -> Result<Transaction> {
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Transaction::Sqlite(transaction))
+            }
+            Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
+        }
+    }
+
+    /// Runs one writing statement in a transaction of its own; gives the rows affected.
+    pub(crate) async fn run(&self, statement: Statement) -> Result<u64> {
+        let mut transaction = self.begin().await?;
+        let affected = transaction.run(statement).await?;
+        transaction.commit().await?;
+        Ok(affected)
+    }
+
+    /// Runs one writing statement in a transaction of its own; gives its first row.
+    pub(crate) async fn write_one(&self, statement: Statement) -> Result<Option<Row>> {
+        let mut transaction = self.begin().await?;
+        let row = transaction.one(statement).await?;
+        transaction.commit().await?;
+        Ok(row)
+    }
+}
+
+impl Transaction {
+    /// Runs statements inside.
+    pub(crate) fn access(&mut self) -> Access<'_> {
+        Access::Inside(self)
+    }
+
+    /// Every row of a statement.
+    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(open) => {
+                let rows = statement.for_sqlite().fetch_all(&mut **open).await?;
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(open) => {
+                let rows = statement.for_postgres().fetch_all(&mut **open).await?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// The first row of a statement.
+    pub(crate) async fn one(&mut self, statement: Statement) -> Result<Option<Row>> {
+        Ok(self.all(statement).await?.into_iter().next())
+    }
+
+    /// Runs a statement; gives the rows affected.
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64> {
+        match self {
+            Self::Sqlite(open) => {
+                let done = statement.for_sqlite().execute(&mut **open).await?;
+                Ok(done.rows_affected())
+            }
+            Self::Postgres(open) => {
+                let done = statement.for_postgres().execute(&mut **open).await?;
+                Ok(done.rows_affected())
+            }
+        }
+    }
+
+    /// Locks a named row until the end, so that one transaction at a time gets past.
+    pub(crate) async fn lock(&mut self, name: &'static str) -> Result<()> {
+        let statement = sql("UPDATE locks SET taken = taken + 1 WHERE name = $1").bind(name);
+        self.run(statement).await.map(drop)
+    }
+
+    /// Makes everything durable.
+    pub(crate) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Sqlite(open) => open.commit().await?,
+            Self::Postgres(open) => open.commit().await?,
+        }
+        Ok(())
+    }
 }

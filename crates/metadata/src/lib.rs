@@ -6,6 +6,8 @@
 //! jobs are ordinary rows. Nothing here knows of HTTP or of usage.
 
 mod account;
+mod below;
+mod check;
 mod database;
 mod edge;
 mod error;
@@ -17,6 +19,7 @@ mod open;
 mod organization;
 mod outbox;
 mod page;
+mod random;
 mod rate;
 mod revision;
 mod role;

@@ -2,9 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 use crate::database::Database;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Which database to open.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,16 +71,87 @@ impl fmt::Debug for Target {
 impl Metadata {
     /// Opens the database, creating the file if needed, and migrates it to this release's schema.
     pub async fn open(options: Options) -> Result<Self> {
-        todo!()
+        let wait = Duration::from_millis(options.busy_timeout_ms);
+        let database = match &options.target {
+            Target::File(path) => {
+                let writing = SqliteConnectOptions::new()
+                    .filename(path)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .foreign_keys(true)
+                    .busy_timeout(wait);
+                let reading = writing.clone().create_if_missing(false).read_only(true);
+                let pool = SqlitePoolOptions::new().acquire_timeout(wait);
+                let writer = pool.clone().max_connections(1);
+                let readers = pool.max_connections(options.connections_max);
+                let writer = writer.connect_with(writing).await?;
+                migrator().run(&writer).await.map_err(newer)?;
+                Database::Sqlite {
+                    writer,
+                    readers: readers.connect_with(reading).await?,
+                }
+            }
+            Target::Postgres(url) => {
+                let timeout = format!("{}ms", options.busy_timeout_ms);
+                let connect = PgConnectOptions::from_str(url)?
+                    .application_name("tallyport")
+                    .options([("lock_timeout", timeout.as_str())]);
+                let pool = PgPoolOptions::new()
+                    .acquire_timeout(wait)
+                    .max_connections(options.connections_max)
+                    .connect_with(connect)
+                    .await?;
+                migrator().run(&pool).await.map_err(newer)?;
+                Database::Postgres(pool)
+            }
+        };
+        Ok(Self { database })
     }
 
     /// Closes every connection; later calls fail as unavailable.
     pub async fn close(&self) {
-        todo!()
+        match &self.database {
+            Database::Sqlite { writer, readers } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
     }
 
     /// Answers when the database can be read; for readiness probes.
     pub async fn ping(&self) -> Result<()> {
-        todo!()
+        self.control_revision().await.map(drop)
+    }
+}
+
+/// The schema's history: files are added, never changed.
+fn migrator() -> Migrator {
+    let texts = [
+        ("control", include_str!("../migrations/0001_control.sql")),
+        ("access", include_str!("../migrations/0002_access.sql")),
+        ("jobs", include_str!("../migrations/0003_jobs.sql")),
+    ];
+    let migrations = (1..).zip(texts).map(|(version, (description, text))| {
+        let text = text.into_sql_str();
+        Migration::new(
+            version,
+            description.into(),
+            MigrationType::Simple,
+            text,
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+fn newer(error: MigrateError) -> Error {
+    match error {
+        MigrateError::VersionMissing(found) => Error::NewerSchema {
+            found,
+            known: migrator().iter().map(|one| one.version).max().unwrap_or(0),
+        },
+        error => Error::Migration(error),
     }
 }

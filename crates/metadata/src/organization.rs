@@ -2,14 +2,14 @@
 
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
-use domain::range::TimeRange;
 use domain::tree::OrganizationKind;
 
-use crate::database::words;
-use crate::error::Result;
-use crate::open::Metadata;
-use crate::page::{Page, PageRequest};
-use crate::revision::Change;
+use crate::database::{Column, words};
+
+mod read;
+mod write;
+
+pub(crate) use read::attributes_of;
 
 words! {
     /// How long a billing period is.
@@ -103,73 +103,20 @@ impl OrganizationAttributes {
     }
 }
 
-impl Metadata {
-    /// The organization with this id, as it is now.
-    pub async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
-        todo!()
-    }
+/// The kind as it is stored.
+pub(crate) struct StoredKind(pub(crate) OrganizationKind);
 
-    /// The organization that has this realm id now.
-    pub async fn find_organization_by_realm(&self, realm: &str) -> Result<Option<Organization>> {
-        todo!()
-    }
+impl Column for StoredKind {
+    type Stored = String;
 
-    /// The organizations that lie under `requester` at `at` and itself, by id.
-    pub async fn list_organizations(
-        &self,
-        requester: OrganizationId,
-        at: Timestamp,
-        page: &PageRequest,
-    ) -> Result<Page<Organization>> {
-        todo!()
-    }
-}
-
-impl Change {
-    /// The organization as this change sees it.
-    pub async fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>> {
-        todo!()
-    }
-
-    /// Creates an organization in an account, under its parent.
-    pub async fn insert_organization(
-        &mut self,
-        account: AccountId,
-        new: NewOrganization,
-    ) -> Result<OrganizationId> {
-        todo!()
-    }
-
-    /// Sets the attributes from `since` on (`None`: for all time); equal ones change nothing.
-    pub async fn put_organization(
-        &mut self,
-        id: OrganizationId,
-        attributes: &OrganizationAttributes,
-        since: Option<Timestamp>,
-    ) -> Result<()> {
-        todo!()
-    }
-
-    /// Replaces the aliases of an organization; equal ones change nothing.
-    pub async fn put_aliases(&mut self, id: OrganizationId, aliases: &[String]) -> Result<()> {
-        todo!()
-    }
-
-    /// Archives an organization: it stays readable and takes nothing new. Not for a root.
-    pub async fn archive_organization(&mut self, id: OrganizationId) -> Result<()> {
-        todo!()
-    }
-
-    /// Moves an organization under `parent` from `at` on (`None`: for all time).
-    ///
-    /// The old parent keeps the usage before `at`. Kinds keep the tree free of cycles and three
-    /// levels deep.
-    pub async fn move_organization(
-        &mut self,
-        id: OrganizationId,
-        parent: OrganizationId,
-        at: Option<Timestamp>,
-    ) -> Result<()> {
-        todo!()
+    fn read(stored: &String) -> Option<Self> {
+        let kinds = [
+            OrganizationKind::Production,
+            OrganizationKind::AdditionalProduction,
+            OrganizationKind::Sandbox,
+            OrganizationKind::SubOrganization,
+        ];
+        let kind = kinds.into_iter().find(|kind| kind.as_str() == stored);
+        kind.map(Self)
     }
 }

@@ -2,8 +2,8 @@
 
 use domain::Timestamp;
 
-use crate::database::Transaction;
-use crate::error::Result;
+use crate::database::{Statement, Transaction, sql};
+use crate::error::{Error, Result};
 use crate::open::Metadata;
 
 /// A change of control data: all of it at one revision, or nothing.
@@ -21,12 +21,22 @@ pub struct Change {
 impl Metadata {
     /// Starts a change and locks the revision counter.
     pub async fn begin_change(&self, now: Timestamp) -> Result<Change> {
-        todo!()
+        let mut transaction = self.database.begin().await?;
+        let counter = sql("UPDATE control_revision SET revision = revision + 1 RETURNING revision");
+        let row = transaction.one(counter).await?.ok_or_else(no_counter)?;
+        Ok(Change {
+            revision: row.get("revision")?,
+            transaction,
+            now,
+            is_empty: true,
+        })
     }
 
     /// The newest committed control revision; 0 before the first change.
     pub async fn control_revision(&self) -> Result<u64> {
-        todo!()
+        let counter = sql("SELECT revision FROM control_revision");
+        let row = self.database.read().one(counter).await?;
+        row.ok_or_else(no_counter)?.get("revision")
     }
 }
 
@@ -41,8 +51,22 @@ impl Change {
         self.is_empty
     }
 
+    /// Runs a statement that changes control data.
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64> {
+        self.is_empty = false;
+        self.transaction.run(statement).await
+    }
+
     /// Makes the change durable and gives the newest revision, which an empty change leaves as is.
     pub async fn commit(self) -> Result<u64> {
-        todo!()
+        if self.is_empty {
+            return Ok(self.revision - 1);
+        }
+        self.transaction.commit().await?;
+        Ok(self.revision)
     }
+}
+
+fn no_counter() -> Error {
+    Error::not_found("row of", "control_revision")
 }

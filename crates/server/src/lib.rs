@@ -19,4 +19,5 @@ pub mod random;
 pub mod request;
 pub mod run;
 pub mod server_file;
+pub mod setup;
 pub mod store;

@@ -25,6 +25,26 @@ macro_rules! words {
                 Self::ALL.iter().copied().find(|value| value.as_str() == word)
             }
         }
+
+        impl $crate::database::Column for $name {
+            type Stored = String;
+
+            fn read(stored: &String) -> Option<Self> {
+                Self::from_word(stored)
+            }
+        }
+
+        impl From<$name> for $crate::database::Bind {
+            fn from(value: $name) -> Self {
+                value.as_str().into()
+            }
+        }
+
+        impl From<Option<$name>> for $crate::database::Bind {
+            fn from(value: Option<$name>) -> Self {
+                value.map($name::as_str).into()
+            }
+        }
     };
 }
 

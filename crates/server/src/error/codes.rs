@@ -38,6 +38,8 @@ codes! {
         "A field, parameter or header is missing or has a value it cannot have.";
     MalformedEvents = "malformed_events", BAD_REQUEST,
         "Some events were not taken; `events` lists them. The good ones are stored.";
+    InvalidSetup = "invalid_setup", BAD_REQUEST,
+        "The setup file breaks a rule; nothing of it was written.";
     TwoCredentials = "two_credentials", BAD_REQUEST,
         "The request carries more than one credential; send one.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED,

@@ -1,0 +1,52 @@
+//! What every written text must be like.
+
+use domain::limits::NAME_CHARS_MAX;
+
+use crate::error::{Error, Result};
+
+/// Bytes of a field that is kept exactly as sent: dates, URLs, idempotency keys, parameters.
+const ECHO_BYTES_MAX: usize = 8 * 1024;
+
+/// A name: 1 to 255 characters.
+pub(crate) fn name(field: &'static str, text: &str) -> Result<()> {
+    chars(field, text, 1, NAME_CHARS_MAX)
+}
+
+/// A text of so many characters.
+pub(crate) fn chars(field: &'static str, text: &str, least: usize, most: usize) -> Result<()> {
+    let count = text.chars().count();
+    if count < least || count > most {
+        let reason = format!("has {count} characters: expected {least} to {most}");
+        return Err(Error::invalid(field, reason));
+    }
+    storable(field, text)
+}
+
+/// A text kept as sent, bounded and storable.
+pub(crate) fn echo(field: &'static str, text: &str) -> Result<()> {
+    if text.len() > ECHO_BYTES_MAX {
+        let reason = format!(
+            "has {} bytes: expected at most {ECHO_BYTES_MAX}",
+            text.len()
+        );
+        return Err(Error::invalid(field, reason));
+    }
+    storable(field, text)
+}
+
+// PostgreSQL stores no NUL in a text, so SQLite does not either.
+fn storable(field: &'static str, text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(Error::invalid(field, "holds a NUL character"));
+    }
+    Ok(())
+}
+
+/// An ISO 4217 code.
+pub(crate) fn currency(text: &str) -> Result<()> {
+    if text.len() != 3 || !text.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        let reason = format!("is {text:?}: expected three capital letters");
+        return Err(Error::invalid("currency", reason));
+    }
+    Ok(())
+}

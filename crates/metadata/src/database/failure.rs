@@ -1,0 +1,118 @@
+//! What a failed statement means: constraints by their name, locks, lost connections.
+
+use sqlx::error::{DatabaseError, ErrorKind};
+
+use crate::error::Error;
+
+/// A unique constraint: its name in PostgreSQL, its columns as SQLite tells them, and what for.
+struct Unique {
+    name: &'static str,
+    columns: &'static str,
+    what: &'static str,
+}
+
+macro_rules! unique {
+    ($($name:literal, $columns:literal, $what:literal;)*) => {
+        &[$(Unique { name: $name, columns: $columns, what: $what },)*]
+    };
+}
+
+const UNIQUES: &[Unique] = unique! {
+    "accounts_id_unique", "accounts.id", "account id";
+    "organizations_id_unique", "organizations.id", "organization id";
+    "organizations_realm_unique", "organization_versions.realm_id", "realm id";
+    "organizations_alias_unique",
+        "organization_aliases.account_id, organization_aliases.alias", "organization alias";
+    "meters_id_unique", "meters.id", "meter id";
+    "meters_slug_unique", "meter_versions.account_id, meter_versions.slug", "meter slug";
+    "rates_id_unique", "rates.id", "rate id";
+    "users_id_unique", "users.id", "user id";
+    "users_name_unique", "users.name", "user name";
+    "sessions_token_unique", "sessions.token_sha256", "session token";
+    "keys_id_unique", "api_keys.id", "key id";
+    "keys_secret_unique", "api_keys.secret_sha256", "key secret";
+    "exports_id_unique", "exports.id", "export id";
+    "exports_idempotency_unique",
+        "exports.organization_id, exports.idempotency_key", "idempotency key";
+};
+
+/// SQLite: busy and locked, with their extended codes in the higher bytes.
+const SQLITE_BUSY: [i64; 2] = [5, 6];
+/// SQLite: read-only, input or output failed, full, cannot open.
+const SQLITE_UNAVAILABLE: [i64; 4] = [8, 10, 13, 14];
+/// PostgreSQL: lock not available, deadlock, serialization, statement cancelled by its time limit.
+const POSTGRES_BUSY: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
+/// PostgreSQL: classes of lost connections, exhausted resources and shutdown.
+const POSTGRES_UNAVAILABLE: [&str; 3] = ["08", "53", "57"];
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut => Self::Busy(error),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            sqlx::Error::Database(refusal) => {
+                named(refusal.as_ref()).unwrap_or_else(|| classed(error))
+            }
+            _ => Self::Statement(error),
+        }
+    }
+}
+
+/// The constraint that refused a row.
+fn named(refusal: &dyn DatabaseError) -> Option<Error> {
+    let message = refusal.message();
+    let told = message.split_once(": ").map_or(message, |(_, told)| told);
+    let name = refusal.constraint().unwrap_or(told);
+    match refusal.kind() {
+        ErrorKind::UniqueViolation => {
+            let unique = UNIQUES
+                .iter()
+                .find(|unique| unique.name == name || unique.columns == name);
+            Some(unique.map_or_else(
+                || constraint(name),
+                |unique| Error::Taken {
+                    what: unique.what,
+                    constraint: unique.name,
+                },
+            ))
+        }
+        ErrorKind::ForeignKeyViolation
+        | ErrorKind::NotNullViolation
+        | ErrorKind::CheckViolation => Some(constraint(name)),
+        _ => None,
+    }
+}
+
+fn constraint(name: &str) -> Error {
+    Error::Constraint {
+        constraint: name.to_owned(),
+    }
+}
+
+/// What a refusal that is no constraint's means.
+fn classed(error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code = code.as_deref().unwrap_or_default().to_owned();
+    let sqlite = code.len() != 5;
+    let primary = code.parse::<i64>().map_or(0, |code| code & 0xff);
+    let (busy, unavailable) = if sqlite {
+        (
+            SQLITE_BUSY.contains(&primary),
+            SQLITE_UNAVAILABLE.contains(&primary),
+        )
+    } else {
+        let class = code.get(..2).unwrap_or_default();
+        (
+            POSTGRES_BUSY.contains(&code.as_str()),
+            POSTGRES_UNAVAILABLE.contains(&class),
+        )
+    };
+    match (busy, unavailable) {
+        (true, _) => Error::Busy(error),
+        (_, true) => Error::Unavailable(error),
+        _ => Error::Statement(error),
+    }
+}

@@ -1,0 +1,131 @@
+//! Meters as they are now: by id, by slug, and all of an account.
+
+use domain::Timestamp;
+use domain::ids::{AccountId, MeterId};
+use domain::meter::{Meter, ReadingRule, Scalar};
+
+use crate::database::{Access, Row, Statement, sql};
+use crate::error::Result;
+use crate::meter::MeterRecord;
+use crate::open::Metadata;
+use crate::page::{Page, PageRequest};
+use crate::revision::Change;
+
+/// Selects meters with their newest version.
+macro_rules! newest {
+    ($rest:literal) => {
+        concat!(
+            "SELECT m.created_at, m.updated_at, v.* FROM meters m
+             JOIN meter_versions v ON v.meter_id = m.id AND v.ended_revision IS NULL
+                 AND v.valid_from = (SELECT max(l.valid_from) FROM meter_versions l
+                     WHERE l.meter_id = m.id AND l.ended_revision IS NULL) ",
+            $rest
+        )
+    };
+}
+
+impl Metadata {
+    /// The meter with this id, archived or not.
+    pub async fn find_meter(&self, id: MeterId) -> Result<Option<MeterRecord>> {
+        find(&mut self.database.read(), id).await
+    }
+
+    /// The live meter of an account with this slug.
+    pub async fn find_meter_by_slug(
+        &self,
+        account: AccountId,
+        slug: &str,
+    ) -> Result<Option<MeterRecord>> {
+        let statement = sql(newest!(
+            "WHERE m.account_id = $1 AND v.slug = $2 AND v.valid_to = 9223372036854775807"
+        ));
+        let statement = statement.bind(account).bind(slug);
+        one(&mut self.database.read(), statement).await
+    }
+
+    /// The meters of an account, archived ones too, by id.
+    pub async fn list_meters(
+        &self,
+        account: AccountId,
+        page: &PageRequest,
+    ) -> Result<Page<MeterRecord>> {
+        let statement = sql(newest!(
+            "WHERE m.account_id = $1 AND ($2 IS NULL OR m.id > $2) ORDER BY m.id LIMIT $3"
+        ))
+        .bind(account)
+        .bind(page.after())
+        .bind(page.rows());
+        let rows = self.database.read().all(statement).await?;
+        let records = rows.iter().map(record_of).collect::<Result<_>>()?;
+        Ok(page.cut(records, |record: &MeterRecord| record.meter.id.to_string()))
+    }
+}
+
+impl Change {
+    /// The meter as this change sees it.
+    pub async fn find_meter(&mut self, id: MeterId) -> Result<Option<MeterRecord>> {
+        find(&mut self.transaction.access(), id).await
+    }
+
+    /// All live versions of a meter from an instant on.
+    pub(crate) async fn meter_versions(
+        &mut self,
+        id: MeterId,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<Meter>> {
+        let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
+        let statement = sql("SELECT * FROM meter_versions
+             WHERE meter_id = $1 AND ended_revision IS NULL AND valid_to > $2 ORDER BY valid_from")
+        .bind(id)
+        .bind(since);
+        let rows = self.transaction.all(statement).await?;
+        rows.iter().map(meter_of).collect()
+    }
+}
+
+async fn find(access: &mut Access<'_>, id: MeterId) -> Result<Option<MeterRecord>> {
+    one(access, sql(newest!("WHERE m.id = $1")).bind(id)).await
+}
+
+async fn one(access: &mut Access<'_>, statement: Statement) -> Result<Option<MeterRecord>> {
+    let row = access.one(statement).await?;
+    row.as_ref().map(record_of).transpose()
+}
+
+fn record_of(row: &Row) -> Result<MeterRecord> {
+    Ok(MeterRecord {
+        account: row.get("account_id")?,
+        meter: meter_of(row)?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+/// The version in a row of `meter_versions`.
+pub(crate) fn meter_of(row: &Row) -> Result<Meter> {
+    Ok(Meter {
+        id: row.get("meter_id")?,
+        slug: row.get("slug")?,
+        name: row.get("name")?,
+        description: row.get("description")?,
+        service: row.get("service")?,
+        category: row.get("category")?,
+        feature: row.get("feature")?,
+        unit: row.get("unit")?,
+        rule: ReadingRule {
+            event_type: row.get("event_type")?,
+            filters: row.json("filters")?,
+            value_property: row.maybe("value_property")?,
+            aggregation: row.word("aggregation")?,
+        },
+        group_by: row.json("group_by")?,
+        scalar: Scalar {
+            name: row.get("scalar_name")?,
+            factor: row.get("scalar_factor")?,
+            metric_category: row.get("metric_category")?,
+        },
+        job_level: row.maybe_word("job_level")?,
+        zero_rows: row.get("zero_rows")?,
+        valid: row.valid()?,
+    })
+}

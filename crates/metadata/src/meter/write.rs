@@ -1,0 +1,224 @@
+//! Changes of meters: each makes a new version from a date on.
+
+use domain::Timestamp;
+use domain::aggregation::Aggregation;
+use domain::ids::{AccountId, MeterId};
+use domain::limits::{
+    ATTRIBUTE_BYTES_MAX, FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX, SLUG_CHARS_MAX,
+};
+use domain::meter::Meter;
+use domain::range::TimeRange;
+
+use crate::check;
+use crate::database::{json, micros, sql, word};
+use crate::error::{Error, Result};
+use crate::meter::MeterRecord;
+use crate::revision::Change;
+
+impl Change {
+    /// Creates a meter in an account; `valid.start` says from when it reads.
+    pub async fn insert_meter(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
+        check_meter(meter)?;
+        let statement = sql("INSERT INTO meters (id, account_id, created_at, updated_at)
+             VALUES ($1, $2, $3, $3)")
+        .bind(meter.id)
+        .bind(account)
+        .bind(self.now);
+        self.run(statement).await?;
+        self.insert_meter_version(account, meter).await
+    }
+
+    /// Makes a new version of a meter from its `valid.start` on; an equal one changes nothing.
+    ///
+    /// Refused when it can no longer be rated and a rate prices it.
+    pub async fn put_meter(&mut self, meter: &Meter) -> Result<()> {
+        check_meter(meter)?;
+        let current = self.known_meter(meter.id).await?;
+        let later = self.meter_versions(meter.id, meter.valid.start).await?;
+        let same = |version: &Meter| {
+            Meter {
+                valid: meter.valid,
+                ..version.clone()
+            } == *meter
+        };
+        let covered = later.last().is_some_and(|last| last.valid.end.is_none());
+        if covered && later.iter().all(same) && starts_by(&later, meter.valid.start) {
+            return Ok(());
+        }
+        if !meter.rule.aggregation.is_rateable() && self.is_rated(meter.id).await? {
+            return Err(Error::NotRateable {
+                slug: meter.slug.clone(),
+            });
+        }
+        self.cut_meter(meter.id, meter.valid.start).await?;
+        self.insert_meter_version(current.account, meter).await?;
+        self.touch_meter(meter.id).await
+    }
+
+    /// Ends a meter at `at`; its slug is free again.
+    ///
+    /// The newest version holds for a microsecond at least.
+    pub async fn archive_meter(&mut self, id: MeterId, at: Timestamp) -> Result<()> {
+        let current = self.known_meter(id).await?;
+        let valid = current.meter.valid;
+        if valid.end.is_some_and(|end| end <= at) {
+            return Ok(());
+        }
+        let least = valid
+            .start
+            .and_then(|start| Timestamp::from_microsecond(start.as_microsecond() + 1).ok());
+        self.cut_meter(id, Some(least.map_or(at, |least| least.max(at))))
+            .await?;
+        self.touch_meter(id).await
+    }
+
+    /// The meter, or the error that there is none.
+    pub(crate) async fn known_meter(&mut self, id: MeterId) -> Result<MeterRecord> {
+        let found = self.find_meter(id).await?;
+        found.ok_or_else(|| Error::not_found("meter", id))
+    }
+
+    async fn is_rated(&mut self, id: MeterId) -> Result<bool> {
+        let statement = sql("SELECT rate_id FROM rate_versions
+             WHERE meter_id = $1 AND ended_revision IS NULL LIMIT 1")
+        .bind(id);
+        Ok(self.transaction.one(statement).await?.is_some())
+    }
+
+    async fn touch_meter(&mut self, id: MeterId) -> Result<()> {
+        let statement = sql("UPDATE meters SET updated_at = $2 WHERE id = $1")
+            .bind(id)
+            .bind(self.now);
+        self.run(statement).await.map(drop)
+    }
+
+    /// Ends what holds from `since` on; what held before it is written again up to there.
+    async fn cut_meter(&mut self, id: MeterId, since: Option<Timestamp>) -> Result<()> {
+        let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
+        let keep = sql(
+            "INSERT INTO meter_versions (meter_id, account_id, slug, name, description,
+                 service, category, feature, unit, event_type, aggregation, value_property,
+                 filters, group_by, scalar_name, scalar_factor, metric_category, job_level,
+                 zero_rows, valid_from, valid_to, revision)
+             SELECT meter_id, account_id, slug, name, description,
+                 service, category, feature, unit, event_type, aggregation, value_property,
+                 filters, group_by, scalar_name, scalar_factor, metric_category, job_level,
+                 zero_rows, valid_from, $2, $3
+             FROM meter_versions
+             WHERE meter_id = $1 AND ended_revision IS NULL
+                 AND valid_from < $2 AND valid_to > $2",
+        )
+        .bind(id)
+        .bind(since)
+        .bind(self.revision);
+        self.run(keep).await?;
+        let end = sql("UPDATE meter_versions SET ended_revision = $3
+             WHERE meter_id = $1 AND ended_revision IS NULL AND valid_to > $2")
+        .bind(id)
+        .bind(since)
+        .bind(self.revision);
+        self.run(end).await.map(drop)
+    }
+
+    async fn insert_meter_version(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
+        let (valid_from, valid_to) = micros(&meter.valid);
+        let statement = sql(
+            "INSERT INTO meter_versions (meter_id, account_id, slug, name,
+                 description, service, category, feature, unit, event_type, aggregation,
+                 value_property, filters, group_by, scalar_name, scalar_factor, metric_category,
+                 job_level, zero_rows, valid_from, valid_to, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
+                 $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
+        )
+        .bind(meter.id)
+        .bind(account)
+        .bind(&meter.slug)
+        .bind(&meter.name)
+        .bind(&meter.description)
+        .bind(&meter.service)
+        .bind(&meter.category)
+        .bind(&meter.feature)
+        .bind(&meter.unit)
+        .bind(&meter.rule.event_type)
+        .bind(word(&meter.rule.aggregation))
+        .bind(meter.rule.value_property.as_ref().map(ToString::to_string))
+        .bind(json(&meter.rule.filters))
+        .bind(json(&meter.group_by))
+        .bind(&meter.scalar.name)
+        .bind(meter.scalar.factor)
+        .bind(&meter.scalar.metric_category)
+        .bind(meter.job_level.as_ref().map(word))
+        .bind(meter.zero_rows)
+        .bind(valid_from)
+        .bind(valid_to)
+        .bind(self.revision);
+        self.run(statement).await.map(drop)
+    }
+}
+
+/// Whether versions, in order, hold from `since` on at the latest.
+fn starts_by(versions: &[Meter], since: Option<Timestamp>) -> bool {
+    versions
+        .first()
+        .is_some_and(|first| first.valid.start <= since)
+}
+
+fn check_meter(meter: &Meter) -> Result<()> {
+    check::chars("slug", &meter.slug, 1, SLUG_CHARS_MAX)?;
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    if !meter.slug.bytes().all(fits) {
+        let reason = format!("is {:?}: expected a-z, 0-9, _ and -", meter.slug);
+        return Err(Error::invalid("slug", reason));
+    }
+    check::name("name", &meter.name)?;
+    check::echo("description", &meter.description)?;
+    let texts = [
+        ("service", &meter.service),
+        ("category", &meter.category),
+        ("feature", &meter.feature),
+        ("unit", &meter.unit),
+        ("scalar.name", &meter.scalar.name),
+        ("scalar.metricCategory", &meter.scalar.metric_category),
+    ];
+    for (field, text) in texts {
+        check::chars(field, text, 0, domain::limits::NAME_CHARS_MAX)?;
+    }
+    if meter.scalar.factor == 0 || i64::try_from(meter.scalar.factor).is_err() {
+        return Err(Error::invalid("scalar.factor", "expected 1 to 2^63 - 1"));
+    }
+    if meter.valid.end.is_some() || TimeRange::is_empty(&meter.valid) {
+        return Err(Error::invalid(
+            "valid.end",
+            "a meter ends by being archived",
+        ));
+    }
+    check_rule(meter)
+}
+
+fn check_rule(meter: &Meter) -> Result<()> {
+    let rule = &meter.rule;
+    check::echo("eventType", &rule.event_type)?;
+    if !(1..=ATTRIBUTE_BYTES_MAX).contains(&rule.event_type.len()) {
+        let reason = format!("expected 1 to {ATTRIBUTE_BYTES_MAX} bytes");
+        return Err(Error::invalid("eventType", reason));
+    }
+    if rule.value_property.is_none() && rule.aggregation != Aggregation::Count {
+        return Err(Error::invalid("valueProperty", "only COUNT does without"));
+    }
+    if rule.filters.len() > FILTERS_MAX {
+        let reason = format!("expected at most {FILTERS_MAX}");
+        return Err(Error::invalid("filters", reason));
+    }
+    for filter in &rule.filters {
+        if !(1..=FILTER_VALUES_MAX).contains(&filter.values.len()) {
+            let reason = format!("expected 1 to {FILTER_VALUES_MAX} values");
+            return Err(Error::invalid("filters", reason));
+        }
+    }
+    if meter.group_by.len() > GROUP_BY_MAX {
+        let reason = format!("expected at most {GROUP_BY_MAX}");
+        return Err(Error::invalid("groupBy", reason));
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Organizations as they are now: by id, by realm, and all below one.
+
+use domain::Timestamp;
+use domain::ids::OrganizationId;
+
+use crate::below::below;
+use crate::database::{Access, Row, sql};
+use crate::error::Result;
+use crate::open::Metadata;
+use crate::organization::{BillingAnchor, Organization, OrganizationAttributes, StoredKind};
+use crate::page::{Page, PageRequest};
+use crate::revision::Change;
+
+/// Selects organizations with their newest attributes and parent.
+macro_rules! newest {
+    ($rest:literal) => {
+        concat!(
+            "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id,
+                 v.name, v.realm_id, v.partner_id, v.anchor_period, v.anchor_day, v.anchor_month,
+                 v.currency, v.metering_enabled
+             FROM organizations o
+             JOIN organization_versions v ON v.organization_id = o.id
+                 AND v.ended_revision IS NULL AND v.valid_to = 9223372036854775807
+             LEFT JOIN organization_edges e ON e.child_id = o.id
+                 AND e.ended_revision IS NULL AND e.valid_to = 9223372036854775807 ",
+            $rest
+        )
+    };
+}
+
+impl Metadata {
+    /// The organization with this id, as it is now.
+    pub async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
+        find(&mut self.database.read(), id).await
+    }
+
+    /// The organization that has this realm id now.
+    pub async fn find_organization_by_realm(&self, realm: &str) -> Result<Option<Organization>> {
+        let statement = sql(newest!("WHERE v.realm_id = $1")).bind(realm);
+        with_aliases(&mut self.database.read(), statement).await
+    }
+
+    /// The organizations that lie under `requester` at `at` and itself, by id.
+    pub async fn list_organizations(
+        &self,
+        requester: OrganizationId,
+        at: Timestamp,
+        page: &PageRequest,
+    ) -> Result<Page<Organization>> {
+        let statement = sql(below!(
+            "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id,
+                 v.name, v.realm_id, v.partner_id, v.anchor_period, v.anchor_day, v.anchor_month,
+                 v.currency, v.metering_enabled
+             FROM below
+             JOIN organizations o ON o.id = below.id
+             JOIN organization_versions v ON v.organization_id = o.id
+                 AND v.ended_revision IS NULL AND v.valid_to = 9223372036854775807
+             LEFT JOIN organization_edges e ON e.child_id = o.id
+                 AND e.ended_revision IS NULL AND e.valid_to = 9223372036854775807
+             WHERE $3 IS NULL OR o.id > $3 ORDER BY o.id LIMIT $4"
+        ))
+        .bind(requester)
+        .bind(at)
+        .bind(page.after())
+        .bind(page.rows());
+        let mut access = self.database.read();
+        let rows = access.all(statement).await?;
+        let mut found: Vec<_> = rows.iter().map(organization_of).collect::<Result<_>>()?;
+        let aliases = sql(below!(
+            "SELECT x.organization_id, x.alias FROM below
+             JOIN organization_aliases x ON x.organization_id = below.id
+             WHERE x.ended_revision IS NULL AND ($3 IS NULL OR below.id > $3)
+                 AND below.id <= $4 ORDER BY x.alias"
+        ))
+        .bind(requester)
+        .bind(at)
+        .bind(page.after())
+        .bind(found.last().map(|last| last.id));
+        for row in access.all(aliases).await? {
+            let owner: OrganizationId = row.get("organization_id")?;
+            if let Some(one) = found.iter_mut().find(|one| one.id == owner) {
+                one.aliases.push(row.get("alias")?);
+            }
+        }
+        Ok(page.cut(found, |one| one.id.to_string()))
+    }
+}
+
+impl Change {
+    /// The organization as this change sees it.
+    pub async fn find_organization(&mut self, id: OrganizationId) -> Result<Option<Organization>> {
+        find(&mut self.transaction.access(), id).await
+    }
+}
+
+async fn find(access: &mut Access<'_>, id: OrganizationId) -> Result<Option<Organization>> {
+    with_aliases(access, sql(newest!("WHERE o.id = $1")).bind(id)).await
+}
+
+async fn with_aliases(
+    access: &mut Access<'_>,
+    statement: crate::database::Statement,
+) -> Result<Option<Organization>> {
+    let Some(row) = access.one(statement).await? else {
+        return Ok(None);
+    };
+    let mut organization = organization_of(&row)?;
+    let aliases = sql("SELECT alias FROM organization_aliases
+         WHERE organization_id = $1 AND ended_revision IS NULL ORDER BY alias")
+    .bind(organization.id);
+    for row in access.all(aliases).await? {
+        organization.aliases.push(row.get("alias")?);
+    }
+    organization.aliases.sort();
+    Ok(Some(organization))
+}
+
+fn organization_of(row: &Row) -> Result<Organization> {
+    Ok(Organization {
+        id: row.get("id")?,
+        account: row.get("account_id")?,
+        kind: row.get::<StoredKind>("kind")?.0,
+        attributes: attributes_of(row)?,
+        parent: row.maybe("parent_id")?,
+        aliases: Vec::new(),
+        archived_at: row.maybe("archived_at")?,
+        created_at: row.get("created_at")?,
+    })
+}
+
+/// The attributes in a row of `organization_versions`.
+pub(crate) fn attributes_of(row: &Row) -> Result<OrganizationAttributes> {
+    Ok(OrganizationAttributes {
+        name: row.get("name")?,
+        realm_id: row.maybe("realm_id")?,
+        partner_id: row.maybe("partner_id")?,
+        anchor: BillingAnchor {
+            period: row.get("anchor_period")?,
+            day: row.get("anchor_day")?,
+            month: row.get("anchor_month")?,
+        },
+        currency: row.get("currency")?,
+        metering_enabled: row.get("metering_enabled")?,
+    })
+}

@@ -1,0 +1,220 @@
+//! Changes of rates: each makes a new version for a time.
+
+use domain::Timestamp;
+use domain::ids::{AccountId, RateId};
+use domain::limits::{NAME_CHARS_MAX, TIERS_MAX};
+use domain::quantity::Quantity;
+use domain::rate::{Rate, RateKind};
+
+use crate::check;
+use crate::database::{json, micros, sql, word};
+use crate::error::{Error, Result};
+use crate::rate::RateRecord;
+use crate::revision::Change;
+
+impl Change {
+    /// Creates a rate in an account, for the time `valid` says.
+    ///
+    /// Refused when another rate of its kind prices the same meter for the same organization in
+    /// that time, and for AVG and MIN meters.
+    pub async fn insert_rate(&mut self, account: AccountId, rate: &Rate) -> Result<()> {
+        self.check_rate(account, rate).await?;
+        let statement = sql("INSERT INTO rates (id, account_id, created_at, updated_at)
+             VALUES ($1, $2, $3, $3)")
+        .bind(rate.id)
+        .bind(account)
+        .bind(self.now);
+        self.run(statement).await?;
+        self.insert_rate_version(rate).await
+    }
+
+    /// Makes a new version of a rate for the time `valid` says and drops what lay after its start.
+    ///
+    /// An equal one changes nothing.
+    pub async fn put_rate(&mut self, rate: &Rate) -> Result<()> {
+        let current = self.known_rate(rate.id).await?;
+        if current.rate == *rate {
+            return Ok(());
+        }
+        self.check_rate(current.account, rate).await?;
+        self.cut_rate(rate.id, rate.valid.start).await?;
+        self.insert_rate_version(rate).await?;
+        self.touch_rate(rate.id).await
+    }
+
+    /// Ends a rate at `at`; its newest version holds for a microsecond at least.
+    pub async fn end_rate(&mut self, id: RateId, at: Timestamp) -> Result<()> {
+        let valid = self.known_rate(id).await?.rate.valid;
+        if valid.end.is_some_and(|end| end <= at) {
+            return Ok(());
+        }
+        let least = valid
+            .start
+            .and_then(|start| Timestamp::from_microsecond(start.as_microsecond() + 1).ok());
+        self.cut_rate(id, Some(least.map_or(at, |least| least.max(at))))
+            .await?;
+        self.touch_rate(id).await
+    }
+
+    async fn known_rate(&mut self, id: RateId) -> Result<RateRecord> {
+        let found = self.find_rate(id).await?;
+        found.ok_or_else(|| Error::not_found("rate", id))
+    }
+
+    async fn check_rate(&mut self, account: AccountId, rate: &Rate) -> Result<()> {
+        check_fields(rate)?;
+        let meter = self.known_meter(rate.meter).await?;
+        if meter.account != account {
+            return Err(Error::not_found("meter", rate.meter));
+        }
+        if let Some(organization) = rate.organization
+            && self.known_organization(organization).await?.account != account
+        {
+            return Err(Error::not_found("organization", organization));
+        }
+        for version in self.meter_versions(rate.meter, rate.valid.start).await? {
+            let shared = version.valid.intersect(&rate.valid);
+            if !version.rule.aggregation.is_rateable() && !shared.is_empty() {
+                return Err(Error::NotRateable { slug: version.slug });
+            }
+        }
+        match self.find_overlap(rate).await? {
+            Some(other) => Err(Error::RateOverlap { rate: other }),
+            None => Ok(()),
+        }
+    }
+
+    /// Another rate that would price the same usage.
+    async fn find_overlap(&mut self, rate: &Rate) -> Result<Option<RateId>> {
+        let (valid_from, valid_to) = micros(&rate.valid);
+        let statement = sql("SELECT rate_id FROM rate_versions
+             WHERE meter_id = $1 AND kind = $2 AND coalesce(organization_id, '') = $3
+                 AND rate_id <> $4 AND ended_revision IS NULL
+                 AND valid_from < $6 AND valid_to > $5
+             ORDER BY valid_from LIMIT 1")
+        .bind(rate.meter)
+        .bind(word(&rate.kind))
+        .bind(rate.organization.map_or(String::new(), |id| id.to_string()))
+        .bind(rate.id)
+        .bind(valid_from)
+        .bind(valid_to);
+        let row = self.transaction.one(statement).await?;
+        row.map(|row| row.get("rate_id")).transpose()
+    }
+
+    async fn touch_rate(&mut self, id: RateId) -> Result<()> {
+        let statement = sql("UPDATE rates SET updated_at = $2 WHERE id = $1")
+            .bind(id)
+            .bind(self.now);
+        self.run(statement).await.map(drop)
+    }
+
+    /// Ends what holds from `since` on; what held before it is written again up to there.
+    async fn cut_rate(&mut self, id: RateId, since: Option<Timestamp>) -> Result<()> {
+        let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
+        let keep = sql(
+            "INSERT INTO rate_versions (rate_id, meter_id, organization_id, kind,
+                 per_units, unit, tiers, allowance, billable, list_price, subscription_id,
+                 charge_number, currency, valid_from, valid_to, revision)
+             SELECT rate_id, meter_id, organization_id, kind,
+                 per_units, unit, tiers, allowance, billable, list_price, subscription_id,
+                 charge_number, currency, valid_from, $2, $3
+             FROM rate_versions
+             WHERE rate_id = $1 AND ended_revision IS NULL
+                 AND valid_from < $2 AND valid_to > $2",
+        )
+        .bind(id)
+        .bind(since)
+        .bind(self.revision);
+        self.run(keep).await?;
+        let end = sql("UPDATE rate_versions SET ended_revision = $3
+             WHERE rate_id = $1 AND ended_revision IS NULL AND valid_to > $2")
+        .bind(id)
+        .bind(since)
+        .bind(self.revision);
+        self.run(end).await.map(drop)
+    }
+
+    async fn insert_rate_version(&mut self, rate: &Rate) -> Result<()> {
+        let (valid_from, valid_to) = micros(&rate.valid);
+        let statement = sql(
+            "INSERT INTO rate_versions (rate_id, meter_id, organization_id, kind,
+                 per_units, unit, tiers, allowance, billable, list_price, subscription_id,
+                 charge_number, currency, valid_from, valid_to, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        )
+        .bind(rate.id)
+        .bind(rate.meter)
+        .bind(rate.organization)
+        .bind(word(&rate.kind))
+        .bind(rate.per)
+        .bind(&rate.unit)
+        .bind(json(&rate.tiers))
+        .bind(rate.allowance)
+        .bind(rate.billable)
+        .bind(rate.list_price)
+        .bind(rate.subscription_id.as_ref())
+        .bind(rate.charge_number.as_ref())
+        .bind(rate.currency.as_ref())
+        .bind(valid_from)
+        .bind(valid_to)
+        .bind(self.revision);
+        self.run(statement).await.map(drop)
+    }
+}
+
+fn check_fields(rate: &Rate) -> Result<()> {
+    if rate.valid.is_empty() {
+        return Err(Error::invalid("valid", "ends before it starts"));
+    }
+    if rate.per == 0 || i64::try_from(rate.per).is_err() {
+        return Err(Error::invalid("per", "expected 1 to 2^63 - 1"));
+    }
+    check::chars("unit", &rate.unit, 0, NAME_CHARS_MAX)?;
+    let texts = [
+        ("subscriptionId", &rate.subscription_id),
+        ("chargeNumber", &rate.charge_number),
+    ];
+    for (field, text) in texts {
+        text.as_ref()
+            .map_or(Ok(()), |text| check::name(field, text))?;
+    }
+    match (rate.kind, &rate.currency) {
+        (RateKind::Money, Some(currency)) => check::currency(currency)?,
+        (RateKind::Money, None) => {
+            return Err(Error::invalid("currency", "a money rate needs one"));
+        }
+        (RateKind::Ipu, Some(_)) => {
+            return Err(Error::invalid("currency", "an ipu rate has none"));
+        }
+        (RateKind::Ipu, None) => {}
+    }
+    if rate.allowance < Quantity::ZERO {
+        return Err(Error::invalid("allowance", "expected zero or more"));
+    }
+    check_tiers(rate)
+}
+
+fn check_tiers(rate: &Rate) -> Result<()> {
+    if !(1..=TIERS_MAX).contains(&rate.tiers.len()) {
+        let reason = format!("has {}: expected 1 to {TIERS_MAX}", rate.tiers.len());
+        return Err(Error::invalid("tiers", reason));
+    }
+    let mut border = Some(Quantity::ZERO);
+    for tier in &rate.tiers {
+        let Some(below) = border else {
+            return Err(Error::invalid("tiers", "only the last one is open"));
+        };
+        if tier.up_to.is_some_and(|bound| bound <= below) {
+            return Err(Error::invalid(
+                "tiers",
+                "expected ascending bounds above zero",
+            ));
+        }
+        border = tier.up_to;
+    }
+    match border {
+        None => Ok(()),
+        Some(_) => Err(Error::invalid("tiers", "the last one must be open")),
+    }
+}
