@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(crate) use checkpoint::Checkpoint;
-pub(crate) use convert::{Convert, write_refused};
+pub(crate) use convert::{Convert, split, write_refused};
 pub(crate) use cutter::Block;
 pub use error::Error;
 pub(crate) use mapping::Mapping;
