@@ -85,8 +85,8 @@ fn read(
 }
 
 fn add_summary(row: &BTreeMap<&str, &str>, sums: &mut Sums) -> anyhow::Result<()> {
-    // Roll-ups repeat what the organizations below have, and carry no usage of their own.
-    if cell(row, "MeterUsage")? == "null" {
+    // Roll-ups and fees speak of the organizations below, not of usage.
+    if cell(row, "MetricCategory")? == "ORGS" {
         return Ok(());
     }
     let usage = Total::from(cell(row, "MeterUsage")?.parse::<Quantity>()?);
