@@ -137,6 +137,21 @@ impl Scope {
         }
     }
 
+    /// What lies inside both scopes.
+    #[must_use]
+    pub fn intersect(&self, other: &Self) -> Self {
+        let mut entries = Vec::new();
+        for left in &self.entries {
+            let same = |right: &&ScopeEntry| right.organization == left.organization;
+            entries.extend(other.entries.iter().filter(same).map(|right| ScopeEntry {
+                organization: left.organization,
+                range: left.range.intersect(&right.range),
+            }));
+        }
+        entries.retain(|entry| !entry.range.is_empty());
+        Self { entries }
+    }
+
     /// Whether usage of `organization` at `time` lies inside.
     pub fn contains(&self, organization: OrganizationId, time: Timestamp) -> bool {
         let first = self
@@ -253,6 +268,20 @@ mod tests {
             edge(3, 2, Some(0), Some(20)),
         ];
         assert_eq!(scope(1, &edges), "1:.. 2:10..50 3:10..20");
+    }
+
+    #[test]
+    fn two_scopes_share_what_both_see() {
+        let edges = [
+            edge(2, 1, Some(10), None),
+            edge(3, 2, None, Some(20)),
+            edge(3, 1, Some(30), None),
+        ];
+        let scope = |number| Scope::under(organization(number), &edges);
+        let shared = scope(1).intersect(&scope(2));
+        assert_eq!(shared.organizations(), [organization(2), organization(3)]);
+        let at = |second| shared.contains(organization(3), Timestamp::from_second(second).unwrap());
+        assert!(!at(9) && at(10) && at(19) && !at(20) && !at(30));
     }
 
     #[test]

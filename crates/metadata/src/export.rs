@@ -4,9 +4,11 @@ use domain::Timestamp;
 use domain::ids::{ExportId, MeterId, OrganizationId, UserId};
 
 use crate::database::words;
-use crate::error::Result;
-use crate::open::Metadata;
-use crate::page::{Page, PageRequest};
+
+mod insert;
+mod lease;
+mod read;
+mod settle;
 
 /// Unfinished exports one organization may have through the vendor's door.
 pub const ACTIVE_EXPORTS_MAX: u32 = 5;
@@ -214,79 +216,5 @@ impl ExportStatus {
     /// Whether it counts towards the limit of active exports.
     pub fn is_active(self) -> bool {
         matches!(self, Self::Created | Self::Processing)
-    }
-}
-
-impl Metadata {
-    /// Creates an export while its organization has fewer than five active ones (vendor door).
-    ///
-    /// With an idempotency key the organization used before, gives the export it made then.
-    pub async fn insert_export(&self, new: NewExport, now: Timestamp) -> Result<Export> {
-        todo!()
-    }
-
-    /// Takes the next export: new ones and those whose lease lapsed.
-    ///
-    /// The organization with the fewest running exports goes first, then the oldest export. The
-    /// watermark and the versions of the first claim are kept by every later one.
-    pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
-        todo!()
-    }
-
-    /// Extends the lease and notes progress; [`crate::Error::Fenced`] when it was lost.
-    pub async fn heartbeat_export(
-        &self,
-        id: ExportId,
-        fence: u64,
-        progress: Progress,
-        lease_ms: u32,
-        now: Timestamp,
-    ) -> Result<()> {
-        todo!()
-    }
-
-    /// Ends an export, with the outbox row for its callback in the same transaction.
-    ///
-    /// [`crate::Error::Fenced`] when another worker took it over: nothing changes then.
-    pub async fn settle_export(
-        &self,
-        id: ExportId,
-        fence: u64,
-        settlement: &Settlement,
-        now: Timestamp,
-    ) -> Result<Export> {
-        todo!()
-    }
-
-    /// Gives a claimed export back, so that another worker may take it at once.
-    pub async fn release_export(&self, id: ExportId, fence: u64, now: Timestamp) -> Result<()> {
-        todo!()
-    }
-
-    /// Gives up an active export of our own API.
-    pub async fn cancel_export(&self, id: ExportId, now: Timestamp) -> Result<Export> {
-        todo!()
-    }
-
-    /// The export with this id; the caller checks whether it may be seen.
-    pub async fn find_export(&self, id: ExportId) -> Result<Option<Export>> {
-        todo!()
-    }
-
-    /// The exports of the organizations that lie under `requester` at `at` and its own, newest
-    /// first.
-    pub async fn list_exports(
-        &self,
-        requester: OrganizationId,
-        at: Timestamp,
-        page: &PageRequest,
-    ) -> Result<Page<Export>> {
-        todo!()
-    }
-
-    /// Marks up to `limit` exports expired whose artifact's time is over, and gives them, so that
-    /// the artifacts can be deleted.
-    pub async fn expire_exports(&self, now: Timestamp, limit: u32) -> Result<Vec<Export>> {
-        todo!()
     }
 }

@@ -9,7 +9,7 @@ use crate::database::{Column, words};
 mod read;
 mod write;
 
-pub(crate) use read::attributes_of;
+pub(crate) use read::{attributes_of, must_exist};
 
 words! {
     /// How long a billing period is.

@@ -10,7 +10,7 @@ pub const PAGE_LIMIT_DEFAULT: u32 = 100;
 /// Items one page may hold.
 pub const PAGE_LIMIT_MAX: u32 = 1_000;
 
-const CURSOR_BYTES_MAX: usize = 1_024;
+const CURSOR_BYTES_MAX: usize = 4_096;
 
 /// Where the next page starts; opaque outside.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use domain::range::TimeRange;
 use domain::rate::Rate;
 use domain::tree::{Edge, OrganizationKind, Scope};
 
-use crate::error::Result;
-use crate::open::Metadata;
 use crate::organization::OrganizationAttributes;
+
+mod load;
 
 /// One account's control data at one revision; cheap to clone.
 #[derive(Debug, Clone)]
@@ -30,6 +30,7 @@ struct Inner {
     by_alias: HashMap<String, OrganizationId>,
     edges: Vec<Edge>,
     meters: Vec<Meter>,
+    live: Vec<usize>,
     rates: Vec<Rate>,
 }
 
@@ -62,30 +63,17 @@ pub struct OrganizationVersion {
 impl SnapshotOrganization {
     /// The attributes at an instant.
     pub fn at(&self, instant: Timestamp) -> &OrganizationAttributes {
-        todo!()
+        let holds = |version: &&OrganizationVersion| version.valid.contains(instant);
+        let version = self.versions.iter().find(holds);
+        version.map_or_else(|| self.newest(), |version| &version.attributes)
     }
 
     /// The attributes that hold from the last change on.
     pub fn newest(&self) -> &OrganizationAttributes {
-        todo!()
-    }
-}
-
-impl Metadata {
-    /// An account's control data at a revision, or at the newest.
-    ///
-    /// The same revision gives the same snapshot for ever.
-    pub async fn snapshot(
-        &self,
-        account: AccountId,
-        revision: Option<u64>,
-    ) -> Result<ControlSnapshot> {
-        todo!()
-    }
-
-    /// The newest control data of the account an organization belongs to.
-    pub async fn snapshot_for(&self, organization: OrganizationId) -> Result<ControlSnapshot> {
-        todo!()
+        let last = self.versions.last();
+        &last
+            .expect("an organization is written with its first version")
+            .attributes
     }
 }
 
@@ -112,12 +100,15 @@ impl ControlSnapshot {
 
     /// The organization with this id.
     pub fn organization(&self, id: OrganizationId) -> Option<&SnapshotOrganization> {
-        todo!()
+        let index = self.inner.by_id.get(&id)?;
+        self.inner.organizations.get(*index)
     }
 
     /// The organization a text names by id or alias, when the scope knows it.
     pub fn resolve(&self, scope: &Scope, name_or_id: &str) -> Option<&SnapshotOrganization> {
-        todo!()
+        let by_id = name_or_id.parse().ok().and_then(|id| self.organization(id));
+        let by_alias = || self.organization(*self.inner.by_alias.get(name_or_id)?);
+        by_id.or_else(by_alias).filter(|one| scope.knows(one.id))
     }
 
     /// All edges, past ones too.
@@ -127,12 +118,14 @@ impl ControlSnapshot {
 
     /// What an organization lies under at an instant; `None` for the root.
     pub fn parent(&self, id: OrganizationId, at: Timestamp) -> Option<OrganizationId> {
-        todo!()
+        let edges = self.inner.edges.iter();
+        let mut holds = edges.filter(|edge| edge.child == id && edge.valid.contains(at));
+        holds.next().map(|edge| edge.parent)
     }
 
     /// An organization and everything under it, while the edges say so.
     pub fn scope_of(&self, organization: OrganizationId) -> Scope {
-        todo!()
+        Scope::under(organization, &self.inner.edges)
     }
 
     /// All versions of all meters, by id and start.
@@ -142,17 +135,23 @@ impl ControlSnapshot {
 
     /// The newest version of every live meter, by slug.
     pub fn live_meters(&self) -> impl Iterator<Item = &Meter> {
-        self.inner.meters.iter()
+        let live = self.inner.live.iter();
+        live.filter_map(|index| self.inner.meters.get(*index))
     }
 
     /// The newest version of the meter with this slug or id; an archived one only by id.
     pub fn meter(&self, slug_or_id: &str) -> Option<&Meter> {
-        todo!()
+        let mut live = self.live_meters();
+        let by_slug = live.find(|meter| meter.slug == slug_or_id);
+        by_slug.or_else(|| self.meter_versions(slug_or_id.parse().ok()?).last())
     }
 
     /// All versions of a meter, by start.
     pub fn meter_versions(&self, id: MeterId) -> &[Meter] {
-        todo!()
+        let meters = &self.inner.meters;
+        let first = meters.partition_point(|meter| meter.id < id);
+        let after = meters.partition_point(|meter| meter.id <= id);
+        &meters[first..after]
     }
 
     /// All versions of all rates, by id and start.

@@ -2,7 +2,9 @@
 
 use domain::Timestamp;
 
-use crate::error::Result;
+use crate::check;
+use crate::database::{Row, sql};
+use crate::error::{Error, Result};
 use crate::open::Metadata;
 
 /// Failures of one user name or address in the running window.
@@ -22,7 +24,11 @@ impl Metadata {
         now: Timestamp,
         window_seconds: i64,
     ) -> Result<Option<LoginFailures>> {
-        todo!()
+        let statement = sql("SELECT * FROM login_failures WHERE who = $1 AND since > $2")
+            .bind(who)
+            .bind(window_start(now, window_seconds));
+        let row = self.database.read().one(statement).await?;
+        row.as_ref().map(failures_of).transpose()
     }
 
     /// Counts one more failure of `who`, in a new window when the last one is over.
@@ -32,16 +38,45 @@ impl Metadata {
         now: Timestamp,
         window_seconds: i64,
     ) -> Result<LoginFailures> {
-        todo!()
+        check::echo("who", who)?;
+        let statement = sql(
+            "INSERT INTO login_failures (who, failures, since) VALUES ($1, 1, $2)
+             ON CONFLICT (who) DO UPDATE SET
+                 failures = CASE WHEN login_failures.since <= $3 THEN 1
+                     ELSE login_failures.failures + 1 END,
+                 since = CASE WHEN login_failures.since <= $3 THEN $2
+                     ELSE login_failures.since END
+             RETURNING *",
+        )
+        .bind(who)
+        .bind(now)
+        .bind(window_start(now, window_seconds));
+        let row = self.database.write_one(statement).await?;
+        failures_of(&row.ok_or_else(|| Error::not_found("login failures of", who))?)
     }
 
     /// Forgets the failures of `who`, after a good login.
     pub async fn clear_login_failures(&self, who: &str) -> Result<()> {
-        todo!()
+        let statement = sql("DELETE FROM login_failures WHERE who = $1").bind(who);
+        self.database.run(statement).await.map(drop)
     }
 
     /// Forgets windows that started before `before`; tells how many.
     pub async fn delete_login_failures(&self, before: Timestamp) -> Result<u64> {
-        todo!()
+        let statement = sql("DELETE FROM login_failures WHERE since < $1").bind(before);
+        self.database.run(statement).await
     }
+}
+
+/// Windows that started at this instant or before are over.
+fn window_start(now: Timestamp, window_seconds: i64) -> i64 {
+    let window = window_seconds.saturating_mul(1_000_000);
+    now.as_microsecond().saturating_sub(window)
+}
+
+fn failures_of(row: &Row) -> Result<LoginFailures> {
+    Ok(LoginFailures {
+        count: row.get("failures")?,
+        since: row.get("since")?,
+    })
 }

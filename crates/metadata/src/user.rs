@@ -2,11 +2,20 @@
 
 use domain::Timestamp;
 use domain::ids::{OrganizationId, UserId};
+use domain::limits::NAME_CHARS_MAX;
 
-use crate::database::words;
-use crate::error::Result;
+use crate::below::below;
+use crate::check;
+use crate::database::{Row, Statement, json, sql, words};
+use crate::error::{Error, Result};
 use crate::open::Metadata;
+use crate::organization;
 use crate::page::{Page, PageRequest};
+use crate::random;
+use crate::session;
+
+/// Addresses one user may have.
+const EMAILS_MAX: usize = 20;
 
 words! {
     /// Whether a user may log in.
@@ -84,22 +93,50 @@ impl std::fmt::Debug for NewUser {
 impl Metadata {
     /// Creates an active user without roles.
     pub async fn insert_user(&self, new: NewUser, now: Timestamp) -> Result<User> {
-        todo!()
+        check::name("name", &new.name)?;
+        check_profile(&new.profile)?;
+        let id = match new.id {
+            Some(id) => id,
+            None => UserId::from_random(random::bits()?),
+        };
+        let mut transaction = self.database.begin().await?;
+        organization::must_exist(&mut transaction, new.organization).await?;
+        let statement = sql(
+            "INSERT INTO users (id, name, password_hash, organization_id, status,
+                 server_administrator, first_name, last_name, emails, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10) RETURNING *",
+        )
+        .bind(id)
+        .bind(new.name)
+        .bind(new.password_hash)
+        .bind(new.organization)
+        .bind(UserStatus::Active)
+        .bind(new.server_administrator)
+        .bind(new.profile.first_name)
+        .bind(new.profile.last_name)
+        .bind(json(&new.profile.emails))
+        .bind(now);
+        let row = transaction.one(statement).await?;
+        transaction.commit().await?;
+        user_of(&row.ok_or_else(|| Error::not_found("user", id))?)
     }
 
     /// The user with this id.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>> {
-        todo!()
+        self.one_user(sql("SELECT * FROM users WHERE id = $1").bind(id))
+            .await
     }
 
     /// The user with this login name.
     pub async fn find_user_by_name(&self, name: &str) -> Result<Option<User>> {
-        todo!()
+        self.one_user(sql("SELECT * FROM users WHERE name = $1").bind(name))
+            .await
     }
 
     /// Whether there is any user; `serve` creates the first one.
     pub async fn has_users(&self) -> Result<bool> {
-        todo!()
+        let first = self.one_user(sql("SELECT * FROM users LIMIT 1")).await?;
+        Ok(first.is_some())
     }
 
     /// The users of the organizations that lie under `requester` at `at` and its own, by id.
@@ -109,7 +146,17 @@ impl Metadata {
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<User>> {
-        todo!()
+        let statement = sql(below!(
+            "SELECT u.* FROM below JOIN users u ON u.organization_id = below.id
+             WHERE $3 IS NULL OR u.id > $3 ORDER BY u.id LIMIT $4"
+        ))
+        .bind(requester)
+        .bind(at)
+        .bind(page.after())
+        .bind(page.rows());
+        let rows = self.database.read().all(statement).await?;
+        let users = rows.iter().map(user_of).collect::<Result<_>>()?;
+        Ok(page.cut(users, |user: &User| user.id.to_string()))
     }
 
     /// Sets a user's names and addresses.
@@ -119,7 +166,15 @@ impl Metadata {
         profile: &UserProfile,
         now: Timestamp,
     ) -> Result<()> {
-        todo!()
+        check_profile(profile)?;
+        let statement = sql("UPDATE users
+             SET first_name = $2, last_name = $3, emails = $4, updated_at = $5 WHERE id = $1")
+        .bind(id)
+        .bind(&profile.first_name)
+        .bind(&profile.last_name)
+        .bind(json(&profile.emails))
+        .bind(now);
+        known(id, self.database.run(statement).await?)
     }
 
     /// Enables or disables a user; disabling ends every session.
@@ -129,7 +184,16 @@ impl Metadata {
         status: UserStatus,
         now: Timestamp,
     ) -> Result<()> {
-        todo!()
+        let mut transaction = self.database.begin().await?;
+        let statement = sql("UPDATE users SET status = $2, updated_at = $3 WHERE id = $1")
+            .bind(id)
+            .bind(status)
+            .bind(now);
+        known(id, transaction.run(statement).await?)?;
+        if status == UserStatus::Disabled {
+            transaction.run(session::end_all(id, None)).await?;
+        }
+        transaction.commit().await
     }
 
     /// Sets a user's password and ends every session but the one kept.
@@ -140,6 +204,55 @@ impl Metadata {
         kept_session: Option<&[u8; 32]>,
         now: Timestamp,
     ) -> Result<()> {
-        todo!()
+        let mut transaction = self.database.begin().await?;
+        let statement = sql("UPDATE users SET password_hash = $2, updated_at = $3 WHERE id = $1")
+            .bind(id)
+            .bind(password_hash)
+            .bind(now);
+        known(id, transaction.run(statement).await?)?;
+        transaction.run(session::end_all(id, kept_session)).await?;
+        transaction.commit().await
     }
+
+    async fn one_user(&self, statement: Statement) -> Result<Option<User>> {
+        let row = self.database.read().one(statement).await?;
+        row.as_ref().map(user_of).transpose()
+    }
+}
+
+fn known(id: UserId, affected: u64) -> Result<()> {
+    match affected {
+        0 => Err(Error::not_found("user", id)),
+        _ => Ok(()),
+    }
+}
+
+fn check_profile(profile: &UserProfile) -> Result<()> {
+    check::chars("firstName", &profile.first_name, 0, NAME_CHARS_MAX)?;
+    check::chars("lastName", &profile.last_name, 0, NAME_CHARS_MAX)?;
+    if profile.emails.len() > EMAILS_MAX {
+        let reason = format!("expected at most {EMAILS_MAX}");
+        return Err(Error::invalid("emails", reason));
+    }
+    let mut emails = profile.emails.iter();
+    emails.try_for_each(|email| check::name("emails", email))
+}
+
+/// The user in a row of `users`.
+pub(crate) fn user_of(row: &Row) -> Result<User> {
+    Ok(User {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        password_hash: row.get("password_hash")?,
+        organization: row.get("organization_id")?,
+        status: row.get("status")?,
+        server_administrator: row.get("server_administrator")?,
+        profile: UserProfile {
+            first_name: row.get("first_name")?,
+            last_name: row.get("last_name")?,
+            emails: row.json("emails")?,
+        },
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
 }

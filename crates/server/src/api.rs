@@ -1,7 +1,11 @@
 //! The one list of routes. Each path is stated once, on its handler.
 
 pub mod docs;
+pub mod events;
+pub mod meters;
 pub mod ops;
+pub mod parameters;
+pub mod subjects;
 
 use std::sync::Arc;
 
@@ -33,6 +37,11 @@ struct Document;
 
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(events::ingest_events, events::list_events))
+        .routes(routes!(meters::create_meter, meters::list_meters))
+        .routes(routes!(meters::get_meter, meters::delete_meter))
+        .routes(routes!(meters::query_meter, meters::post_query_meter))
+        .routes(routes!(subjects::put_subjects, subjects::list_subjects))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
@@ -42,7 +51,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// The OpenAPI document of every route.
 pub fn document() -> utoipa::openapi::OpenApi {
-    routes().to_openapi()
+    routes().into_openapi()
 }
 
 /// The router, with everything that surrounds a request.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::error::ApiResult;
 use crate::metrics::Metrics;
-use crate::store::Readings;
+use crate::store::{self, Readings};
 
 /// The state of one running server.
 #[derive(Debug)]
@@ -55,5 +55,12 @@ impl App {
         let revision = change.commit().await?;
         self.credentials.forget_all();
         Ok(revision)
+    }
+
+    /// Gives the readings of all declared meters columns; to be called after meters changed.
+    pub async fn declare_readings(&self) -> ApiResult<()> {
+        let layout = store::layout(&self.metadata).await?;
+        self.readings.set_layout(layout);
+        Ok(())
     }
 }

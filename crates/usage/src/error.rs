@@ -1,6 +1,7 @@
 //! What can go wrong in the store.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use domain::kind::Kind;
 
@@ -18,7 +19,7 @@ pub enum Error {
         /// On which file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file system is full; nothing of the batch is kept.
     #[error("no space left to {action} {}", path.display())]
@@ -88,6 +89,14 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
+    /// A batch does not follow the last durable sequence.
+    #[error("the batch starts at sequence {first}: expected {expected}")]
+    Gap {
+        /// First sequence of the batch.
+        first: u64,
+        /// The sequence after the last durable one.
+        expected: u64,
+    },
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -97,6 +106,63 @@ pub enum Error {
 }
 
 impl Error {
+    /// An error of the file system; a full one is told apart because it may pass.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        if matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        ) {
+            return Self::DiskFull { action, path };
+        }
+        Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// Damage found at a byte of a file.
+    pub(crate) fn corrupt(path: &Path, offset: u64, reason: impl Into<String>) -> Self {
+        Self::Corrupt {
+            path: path.to_owned(),
+            offset,
+            reason: reason.into(),
+        }
+    }
+
+    /// The same error once more, for each of several callers.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io {
+                action,
+                path,
+                source,
+            } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Io {
+                    action,
+                    path: path.clone(),
+                    source,
+                }
+            }
+            Self::DiskFull { action, path } => Self::DiskFull {
+                action,
+                path: path.clone(),
+            },
+            Self::Corrupt {
+                path,
+                offset,
+                reason,
+            } => Self::corrupt(path, *offset, reason.clone()),
+            Self::ReadOnly { reason } => Self::ReadOnly {
+                reason: reason.clone(),
+            },
+            Self::Closed => Self::Closed,
+            other => Self::Internal(other.to_string()),
+        }
+    }
+
     /// The class of the error.
     pub fn kind(&self) -> Kind {
         match self {
@@ -106,9 +172,10 @@ impl Error {
             | Self::InUse { .. }
             | Self::Closed => Kind::Unavailable,
             Self::Corrupt { .. } => Kind::Corrupt,
-            Self::NewerFormat { .. } | Self::BeyondWatermark { .. } | Self::OverLimit { .. } => {
-                Kind::Invalid
-            }
+            Self::NewerFormat { .. }
+            | Self::BeyondWatermark { .. }
+            | Self::OverLimit { .. }
+            | Self::Gap { .. } => Kind::Invalid,
             Self::Retired { .. } => Kind::Gone,
             Self::Internal(_) => Kind::Internal,
         }

@@ -3,19 +3,37 @@
 //! Ground state is the journal plus the segments the manifest names; everything else is derived.
 //! FORMAT.md describes every byte.
 
-mod compact;
+mod checked;
+mod columns;
+pub mod compact;
 pub mod disk;
 pub mod error;
 pub mod import_parquet;
+pub mod events;
+mod flush;
+mod identity;
+mod intake;
+mod journal;
 pub mod manifest;
+mod merge;
 pub mod metrics;
 pub mod options;
 pub mod query;
 pub mod row;
+pub mod scan;
+mod seen;
 pub mod segment;
+mod shared;
+pub mod sim;
 pub mod snapshot;
 pub mod store;
+pub mod suite;
+mod tail;
+pub mod totals;
 pub mod traits;
+mod upkeep;
+pub mod verify;
+mod visible;
 
 pub use error::{Error, Result};
 pub use options::Options;

@@ -7,6 +7,8 @@ use domain::meter::ReadingRule;
 use domain::path::JsonPath;
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod file;
+
 /// Version of the manifest's form this release writes.
 pub const MANIFEST_FORMAT: u32 = 1;
 
@@ -23,6 +25,8 @@ pub struct Manifest {
     pub generation: u64,
     /// Rows up to here are in segments, later ones in the journal.
     pub flushed_through: u64,
+    /// Number of the first journal file whose frames are not flushed.
+    pub journal_from: u64,
     /// Segments by sequence: disjoint, contiguous, from 1 to `flushed_through`.
     pub segments: Vec<SegmentEntry>,
     /// Runs of seen keys.
@@ -50,6 +54,10 @@ pub struct SegmentEntry {
     pub bytes: u64,
     /// XXH3 (64 bits) of the whole file, as 16 hexadecimal digits.
     pub checksum: String,
+    /// Bytes at the end of the file that hold the checksums of all blocks before them.
+    pub tail_bytes: u64,
+    /// XXH3 (64 bits) of these bytes, as 16 hexadecimal digits.
+    pub tail_checksum: String,
     /// Earliest event time, in nanoseconds since 1970.
     pub time_min_ns: i64,
     /// Latest event time, in nanoseconds since 1970.
@@ -84,6 +92,10 @@ pub struct RollupEntry {
     pub bytes: u64,
     /// XXH3 (64 bits) of the whole file, as 16 hexadecimal digits.
     pub checksum: String,
+    /// Bytes at the end of the file that hold the checksums of all blocks before them.
+    pub tail_bytes: u64,
+    /// XXH3 (64 bits) of these bytes, as 16 hexadecimal digits.
+    pub tail_checksum: String,
 }
 
 /// One run of seen keys.

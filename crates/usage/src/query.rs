@@ -1,6 +1,7 @@
 //! What may be asked of a usage store, and the shape of its answers.
 
-use arrow_array::RecordBatch;
+mod batch;
+
 use domain::Timestamp;
 use domain::aggregation::Fold;
 use domain::dimension::Dimension;
@@ -13,6 +14,8 @@ use domain::window::{Window, Windows};
 use futures::stream::BoxStream;
 
 use crate::error::Result;
+
+pub use batch::Batch;
 
 /// Rows to stream. Conflicting copies are left out.
 #[derive(Debug, Clone)]
@@ -29,17 +32,6 @@ pub struct ScanQuery {
 
 /// Batches of a scan, in order.
 pub type Batches = BoxStream<'static, Result<Batch>>;
-
-/// Some consecutive rows of a scan, by column.
-///
-/// Columns: `sequence` (UInt64), `organization`, `event_type` (Utf8), `time` (Timestamp ns, UTC),
-/// `subject` (Utf8), then each asked dimension (Utf8, null where absent), then each asked reading
-/// (Decimal128(38, 12), or Utf8 for UNIQUE_COUNT; null where the rule does not read the row).
-#[derive(Debug, Clone)]
-pub struct Batch {
-    pub(crate) columns: RecordBatch,
-    pub(crate) dimensions: usize,
-}
 
 /// Totals to compute.
 #[derive(Debug, Clone)]

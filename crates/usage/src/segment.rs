@@ -1,31 +1,69 @@
-//! Step 6: sorted, columnar rows in a file.
+//! Segments: immutable Parquet files of rows, sorted for reads (step 6 of usage in).
+//!
+//! Written by [`write`] and [`crate::compact`], read by [`crate::scan`] and its neighbours.
 
-use std::path::Path;
-use std::sync::Arc;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::manifest::{Layout, SegmentEntry};
-use crate::row::Row;
+use crate::manifest::SegmentEntry;
 
-/// A segment that can be read.
+use read::Footer;
+pub(crate) use read::{Ask, GroupBounds};
+pub(crate) use write::SegmentWriter;
+pub use write::{Shape, write, write_shaped};
+
+/// Version of the segment's form this release writes.
+pub const SEGMENT_FORMAT: u32 = 1;
+
+/// A segment file that reads go to. Nothing is read before it is needed.
 #[derive(Debug)]
-pub struct Segment {}
+pub struct Segment {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    entry: SegmentEntry,
+    footer: OnceLock<Footer>,
+}
 
 impl Segment {
-    /// Opens the segment an entry names.
-    pub fn open(_disk: &Arc<dyn Disk>, _folder: &Path, _entry: &SegmentEntry) -> Result<Arc<Self>> {
-        Err(Error::Closed)
+    /// Prepares a segment for reading; the file itself is opened by the first read.
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, entry: &SegmentEntry) -> Result<Arc<Self>> {
+        let path = folder.join(&entry.file);
+        if entry.format > SEGMENT_FORMAT {
+            return Err(Error::NewerFormat {
+                path,
+                found: entry.format,
+                known: SEGMENT_FORMAT,
+            });
+        }
+        Ok(Arc::new(Self {
+            disk: Arc::clone(disk),
+            folder: folder.to_owned(),
+            entry: entry.clone(),
+            footer: OnceLock::new(),
+        }))
+    }
+
+    /// What the manifest says of it.
+    pub fn entry(&self) -> &SegmentEntry {
+        &self.entry
+    }
+
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 
-/// Writes rows as a segment with its rollups; syncs the files, not the folder.
-pub fn write(
-    _disk: &Arc<dyn Disk>,
-    _folder: &Path,
-    _file: &str,
-    _rows: Vec<Row>,
-    _layout: &Layout,
-) -> Result<SegmentEntry> {
-    Err(Error::Closed)
+/// Names of all files of a segment, which come and go together: its own and its rollups'.
+pub fn files(entry: &SegmentEntry) -> impl Iterator<Item = &str> {
+    let rollups = entry.rollups.iter().map(|rollup| rollup.file.as_str());
+    std::iter::once(entry.file.as_str()).chain(rollups)
 }

@@ -1,4 +1,4 @@
-//! What a read sees: pinned in one step.
+//! A pinned state of the store: what one read sees from its first row to its last.
 
 use std::sync::Arc;
 
@@ -6,31 +6,31 @@ use crate::manifest::RetentionFloor;
 use crate::row::Row;
 use crate::segment::Segment;
 
-/// Rows not yet in a segment, ascending by sequence.
+/// Segments and unflushed rows that belong together. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Segments, by sequence.
+    pub segments: Vec<Arc<Segment>>,
+    /// Rows up to here come only from segments, later ones only from `tail`.
+    pub flushed_through: u64,
+    /// Rows in memory, by sequence; may still hold some that segments hold too.
+    pub tail: Vec<Arc<TailChunk>>,
+    /// The newest durable sequence.
+    pub watermark: u64,
+    /// Usage removed by retention.
+    pub retention: Vec<RetentionFloor>,
+}
+
+/// Some rows with contiguous sequences that no segment holds yet.
 #[derive(Debug)]
 pub struct TailChunk {
-    /// The rows.
+    /// The rows, by sequence.
     pub rows: Vec<Row>,
 }
 
 impl TailChunk {
-    /// Wraps rows in ascending order.
+    /// Keeps rows, by sequence, for reads; fewer than 2^32 of them.
     pub fn new(rows: Vec<Row>) -> Self {
         Self { rows }
     }
-}
-
-/// Segments and rows as of one moment.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// Segments by sequence.
-    pub segments: Vec<Arc<Segment>>,
-    /// Rows up to here come from segments only.
-    pub flushed_through: u64,
-    /// Later rows.
-    pub tail: Vec<Arc<TailChunk>>,
-    /// The newest durable sequence.
-    pub watermark: u64,
-    /// Usage that is gone by rule.
-    pub retention: Vec<RetentionFloor>,
 }

@@ -4,8 +4,8 @@ use domain::Timestamp;
 use domain::ids::OrganizationId;
 
 use crate::below::below;
-use crate::database::{Access, Row, sql};
-use crate::error::Result;
+use crate::database::{Access, Row, Statement, Transaction, sql};
+use crate::error::{Error, Result};
 use crate::open::Metadata;
 use crate::organization::{BillingAnchor, Organization, OrganizationAttributes, StoredKind};
 use crate::page::{Page, PageRequest};
@@ -99,7 +99,7 @@ async fn find(access: &mut Access<'_>, id: OrganizationId) -> Result<Option<Orga
 
 async fn with_aliases(
     access: &mut Access<'_>,
-    statement: crate::database::Statement,
+    statement: Statement,
 ) -> Result<Option<Organization>> {
     let Some(row) = access.one(statement).await? else {
         return Ok(None);
@@ -142,4 +142,15 @@ pub(crate) fn attributes_of(row: &Row) -> Result<OrganizationAttributes> {
         currency: row.get("currency")?,
         metering_enabled: row.get("metering_enabled")?,
     })
+}
+
+/// Refuses what names an organization that is not there or takes nothing new.
+pub(crate) async fn must_exist(transaction: &mut Transaction, id: OrganizationId) -> Result<()> {
+    let statement = sql("SELECT archived_at FROM organizations WHERE id = $1").bind(id);
+    let row = transaction.one(statement).await?;
+    let row = row.ok_or_else(|| Error::not_found("organization", id))?;
+    match row.maybe::<Timestamp>("archived_at")? {
+        Some(_) => Err(Error::invalid("organization", "is archived")),
+        None => Ok(()),
+    }
 }

@@ -107,6 +107,17 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// What the caller sees, or the part of it that lies under an organization.
+    pub fn scope_under(&self, name_or_id: Option<&str>) -> ApiResult<Scope> {
+        let Some(name_or_id) = name_or_id else {
+            return Ok(self.scope.clone());
+        };
+        let below = self.control.scope_of(self.organization(name_or_id)?);
+        Ok(below.intersect(&self.scope))
+    }
+}
+
 fn allows(role: Role, permission: Permission) -> bool {
     match role {
         Role::Owner => true,

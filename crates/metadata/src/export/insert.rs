@@ -1,0 +1,136 @@
+//! Step 1 of usage out: the row of an accepted request, within the limit of active exports.
+
+use domain::Timestamp;
+use domain::ids::{ExportId, OrganizationId};
+
+use crate::check;
+use crate::database::{Statement, Transaction, either, sql};
+use crate::error::{Error, Result};
+use crate::export::read::export_of;
+use crate::export::{ACTIVE_EXPORTS_MAX, Export, ExportSource, ExportStatus, NewExport};
+use crate::open::Metadata;
+use crate::random;
+
+impl Metadata {
+    /// Creates an export while its organization has fewer than five active ones (vendor door).
+    ///
+    /// With an idempotency key the organization used before, gives the export it made then;
+    /// [`Error::Taken`] when that one was asked for otherwise. The organization's row is locked,
+    /// so that parallel calls cannot pass the limit together.
+    pub async fn insert_export(&self, new: NewExport, now: Timestamp) -> Result<Export> {
+        check_request(&new)?;
+        let mut transaction = self.database.begin().await?;
+        lock_organization(&mut transaction, new.organization).await?;
+        if let Some(before) = find_before(&mut transaction, &new).await? {
+            return Ok(before);
+        }
+        if new.source == ExportSource::Vendor {
+            refuse_over_limit(&mut transaction, new.organization).await?;
+        }
+        let id = match new.id {
+            Some(id) => id,
+            None => ExportId::from_random(random::bits()?),
+        };
+        let row = transaction.one(insertion(id, &new, now)).await?;
+        transaction.commit().await?;
+        export_of(&row.ok_or_else(|| Error::not_found("export", id))?)
+    }
+}
+
+async fn lock_organization(transaction: &mut Transaction, id: OrganizationId) -> Result<()> {
+    let statement = either(
+        "SELECT archived_at FROM organizations WHERE id = $1",
+        "SELECT archived_at FROM organizations WHERE id = $1 FOR UPDATE",
+    );
+    let row = transaction.one(statement.bind(id)).await?;
+    row.map(drop)
+        .ok_or_else(|| Error::not_found("organization", id))
+}
+
+/// The export made by the same request before.
+async fn find_before(transaction: &mut Transaction, new: &NewExport) -> Result<Option<Export>> {
+    let Some(key) = &new.idempotency_key else {
+        return Ok(None);
+    };
+    let statement =
+        sql("SELECT * FROM exports WHERE organization_id = $1 AND idempotency_key = $2")
+            .bind(new.organization)
+            .bind(key);
+    let Some(row) = transaction.one(statement).await? else {
+        return Ok(None);
+    };
+    let before = export_of(&row)?;
+    // A repeat may come without an id and after an upgrade: neither makes it another request.
+    let repeat = NewExport {
+        id: before.request.id,
+        layout_version: before.request.layout_version,
+        archive_version: before.request.archive_version,
+        ..new.clone()
+    };
+    if repeat != before.request {
+        return Err(Error::Taken {
+            what: "idempotency key",
+            constraint: "exports_idempotency_unique",
+        });
+    }
+    Ok(Some(before))
+}
+
+async fn refuse_over_limit(transaction: &mut Transaction, id: OrganizationId) -> Result<()> {
+    let statement = sql("SELECT count(*) AS active FROM exports
+         WHERE organization_id = $1 AND status IN ('CREATED', 'PROCESSING')
+             AND source = 'vendor'")
+    .bind(id);
+    let row = transaction.one(statement).await?;
+    let active: u32 = row.map_or(Ok(0), |row| row.get("active"))?;
+    if active >= ACTIVE_EXPORTS_MAX {
+        return Err(Error::TooManyExports {
+            organization: id,
+            limit: ACTIVE_EXPORTS_MAX,
+        });
+    }
+    Ok(())
+}
+
+fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
+    sql(
+        "INSERT INTO exports (id, kind, source, organization_id, user_id, start_text, end_text,
+             meter_id, all_meters, combined, all_linked_orgs, parameters, callback_url,
+             idempotency_key, layout_version, archive_version, status, fence, attempts,
+             progress_percent, progress_rows, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+             0, 0, 0, 0, $18, $18) RETURNING *",
+    )
+    .bind(id)
+    .bind(new.kind)
+    .bind(new.source)
+    .bind(new.organization)
+    .bind(new.user)
+    .bind(&new.start)
+    .bind(&new.end)
+    .bind(new.meter)
+    .bind(new.all_meters)
+    .bind(new.combined)
+    .bind(new.all_linked_orgs)
+    .bind(new.parameters.as_ref())
+    .bind(new.callback_url.as_ref())
+    .bind(new.idempotency_key.as_ref())
+    .bind(new.layout_version)
+    .bind(new.archive_version)
+    .bind(ExportStatus::Created)
+    .bind(now)
+}
+
+fn check_request(new: &NewExport) -> Result<()> {
+    let given = [
+        ("startDate", Some(&new.start)),
+        ("endDate", Some(&new.end)),
+        ("parameters", new.parameters.as_ref()),
+        ("callbackUrl", new.callback_url.as_ref()),
+        ("idempotencyKey", new.idempotency_key.as_ref()),
+    ];
+    let mut given = given
+        .into_iter()
+        .filter_map(|(field, text)| Some((field, text?)));
+    given.try_for_each(|(field, text)| check::echo(field, text))
+}

@@ -1,0 +1,113 @@
+//! Exports as they are: by id, and all below an organization.
+
+use domain::Timestamp;
+use domain::ids::{ExportId, OrganizationId};
+
+use crate::below::below;
+use crate::database::{Row, sql};
+use crate::error::{Error, Result};
+use crate::export::{Artifact, AsOf, Export, NewExport, Progress};
+use crate::open::Metadata;
+use crate::page::{Page, PageRequest};
+
+impl Metadata {
+    /// The export with this id; the caller checks whether it may be seen.
+    pub async fn find_export(&self, id: ExportId) -> Result<Option<Export>> {
+        let statement = sql("SELECT * FROM exports WHERE id = $1").bind(id);
+        let row = self.database.read().one(statement).await?;
+        row.as_ref().map(export_of).transpose()
+    }
+
+    /// The exports of the organizations that lie under `requester` at `at` and its own, newest
+    /// first.
+    pub async fn list_exports(
+        &self,
+        requester: OrganizationId,
+        at: Timestamp,
+        page: &PageRequest,
+    ) -> Result<Page<Export>> {
+        let after = page.after().map(split_key).transpose()?;
+        let statement = sql(below!(
+            "SELECT x.* FROM below JOIN exports x ON x.organization_id = below.id
+             WHERE $3 IS NULL OR (x.created_at, x.id) < ($3, $4)
+             ORDER BY x.created_at DESC, x.id DESC LIMIT $5"
+        ))
+        .bind(requester)
+        .bind(at)
+        .bind(after.map(|(created_at, _)| created_at))
+        .bind(after.map(|(_, id)| id))
+        .bind(page.rows());
+        let rows = self.database.read().all(statement).await?;
+        let exports = rows.iter().map(export_of).collect::<Result<_>>()?;
+        Ok(page.cut(exports, |export: &Export| {
+            format!("{}:{}", export.created_at.as_microsecond(), export.id)
+        }))
+    }
+}
+
+fn split_key(key: &str) -> Result<(i64, ExportId)> {
+    let parts = key.split_once(':').and_then(|(micros, id)| {
+        let id = id.parse().ok()?;
+        Some((micros.parse().ok()?, id))
+    });
+    parts.ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))
+}
+
+/// The export in a row of `exports`.
+pub(crate) fn export_of(row: &Row) -> Result<Export> {
+    let id = row.get("id")?;
+    let revision = row.maybe("as_of_revision")?;
+    let as_of = row.maybe("as_of_sequence")?.zip(revision);
+    Ok(Export {
+        id,
+        request: request_of(row, id)?,
+        status: row.get("status")?,
+        outcome: row.maybe("outcome")?,
+        as_of: as_of.map(|(sequence, revision)| AsOf { sequence, revision }),
+        fence: row.get("fence")?,
+        lease_owner: row.maybe("lease_owner")?,
+        lease_expires_at: row.maybe("lease_expires_at")?,
+        attempts: row.get("attempts")?,
+        progress: Progress {
+            percent: row.get("progress_percent")?,
+            rows: row.get("progress_rows")?,
+        },
+        error_message: row.maybe("error_message")?,
+        artifact: artifact_of(row)?,
+        created_at: row.get("created_at")?,
+        updated_at: row.get("updated_at")?,
+    })
+}
+
+fn request_of(row: &Row, id: ExportId) -> Result<NewExport> {
+    Ok(NewExport {
+        id: Some(id),
+        kind: row.get("kind")?,
+        source: row.get("source")?,
+        organization: row.get("organization_id")?,
+        user: row.maybe("user_id")?,
+        start: row.get("start_text")?,
+        end: row.get("end_text")?,
+        meter: row.maybe("meter_id")?,
+        all_meters: row.get("all_meters")?,
+        combined: row.get("combined")?,
+        all_linked_orgs: row.get("all_linked_orgs")?,
+        parameters: row.maybe("parameters")?,
+        callback_url: row.maybe("callback_url")?,
+        idempotency_key: row.maybe("idempotency_key")?,
+        layout_version: row.get("layout_version")?,
+        archive_version: row.get("archive_version")?,
+    })
+}
+
+fn artifact_of(row: &Row) -> Result<Option<Artifact>> {
+    let Some(path) = row.maybe("artifact_path")? else {
+        return Ok(None);
+    };
+    Ok(Some(Artifact {
+        path,
+        size_bytes: row.get("artifact_bytes")?,
+        sha256: row.get("artifact_sha256")?,
+        expires_at: row.get("artifact_expires_at")?,
+    }))
+}

@@ -1,0 +1,210 @@
+//! A whole body of events on its way to the intake.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::HeaderMap;
+use bytes::Bytes;
+use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
+use domain::ids::OrganizationId;
+use serde_json::value::RawValue;
+use usage::traits::Outcome;
+
+use super::body::{Form, decoded, whole};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::config::Limits;
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Events handed to the intake in one call.
+const ACCEPT_EVENTS_MAX: usize = 20_000;
+
+/// Bytes of a body from which parsing moves to a thread that may block.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+/// A draft that passed validation, or why it did not.
+pub(super) type Checked = Result<Event, Refusal>;
+
+/// A body of events, not yet parsed.
+#[derive(Debug)]
+pub(super) struct Batch {
+    form: Form,
+    headers: HeaderMap,
+    bytes: Bytes,
+}
+
+impl Batch {
+    /// Reads a body, bounded after decompression.
+    pub(super) async fn read(form: Form, request: Request, limits: &Limits) -> ApiResult<Self> {
+        let (parts, body) = request.into_parts();
+        let chunks = decoded(&parts.headers, body)?;
+        let bytes = whole(chunks, limits.events_body_bytes_max).await?;
+        Ok(Self {
+            form,
+            headers: parts.headers,
+            bytes,
+        })
+    }
+
+    fn drafts(&self, receiver: &Receiver) -> ApiResult<Vec<Checked>> {
+        if self.form == Form::Binary {
+            return Ok(vec![receiver.binary(&self.headers, &self.bytes)]);
+        }
+        let text = std::str::from_utf8(&self.bytes)
+            .map_err(|error| ApiError::invalid(format!("the body is not UTF-8: {error}")))?;
+        let is_array = text.trim_ascii_start().starts_with('[');
+        match (self.form, is_array) {
+            (Form::One, true) => Err(ApiError::invalid(
+                "the body is an array: expected one event, or application/cloudevents-batch+json",
+            )),
+            (Form::Array, false) => Err(ApiError::invalid(
+                "the body is no array: expected one, or application/cloudevents+json",
+            )),
+            (_, false) => Ok(vec![receiver.check(text)]),
+            (_, true) => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)
+                    .map_err(|error| ApiError::invalid(format!("the body is no JSON: {error}")))?;
+                Ok(items
+                    .iter()
+                    .map(|item| receiver.check(item.get()))
+                    .collect())
+            }
+        }
+    }
+}
+
+/// Checks events of one caller and hands them on.
+#[derive(Debug, Clone)]
+pub(super) struct Receiver {
+    pub(super) app: Arc<App>,
+    caller: Caller,
+    received: domain::Timestamp,
+}
+
+impl Receiver {
+    pub(super) fn new(app: &Arc<App>, caller: Caller) -> Self {
+        Self {
+            received: app.now(),
+            app: Arc::clone(app),
+            caller,
+        }
+    }
+
+    /// Parses and validates a batch, on another thread where that takes long.
+    pub(super) async fn drafts(&self, batch: Batch) -> ApiResult<Vec<Checked>> {
+        if batch.bytes.len() <= INLINE_BYTES_MAX {
+            return batch.drafts(self);
+        }
+        let receiver = self.clone();
+        let parsed = tokio::task::spawn_blocking(move || batch.drafts(&receiver));
+        parsed.await.map_err(|error| {
+            ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
+        })?
+    }
+
+    /// Hands checked events to the intake and gives their outcomes in order.
+    pub(super) async fn accept(&self, drafts: Vec<Checked>) -> ApiResult<Vec<Outcome>> {
+        let namespace = self.caller.organization;
+        let mut outcomes = Vec::with_capacity(drafts.len());
+        let mut rest = drafts;
+        while !rest.is_empty() {
+            let after = rest.split_off(rest.len().min(ACCEPT_EVENTS_MAX));
+            let decided = self.app.intake.accept(namespace, rest).await?;
+            self.app.metrics.received(&decided);
+            if outcomes.is_empty() {
+                outcomes = decided;
+            } else {
+                outcomes.extend(decided);
+            }
+            rest = after;
+        }
+        Ok(outcomes)
+    }
+
+    /// Parses and validates one event in JSON form.
+    pub(super) fn check(&self, text: &str) -> Checked {
+        Draft::parse(text)?.validate(&self.receipt())
+    }
+
+    fn binary(&self, headers: &HeaderMap, bytes: &[u8]) -> Checked {
+        let attribute = |name: &str| {
+            let value = headers.get(name)?;
+            Some(percent_decoded(value.as_bytes()))
+        };
+        let data = match bytes.trim_ascii() {
+            [] => None,
+            body => Some(serde_json::from_slice::<&RawValue>(body).map_err(no_json)?),
+        };
+        let draft = Draft {
+            specversion: attribute("ce-specversion"),
+            id: attribute("ce-id"),
+            source: attribute("ce-source"),
+            event_type: attribute("ce-type"),
+            subject: attribute("ce-subject"),
+            time: attribute("ce-time"),
+            organization: attribute("ce-organization"),
+            datacontenttype: attribute("content-type"),
+            data,
+            data_base64: None,
+        };
+        draft.validate(&self.receipt())
+    }
+
+    fn receipt(&self) -> Receipt<impl Fn(&str) -> Option<OrganizationId>> {
+        Receipt {
+            own: self.caller.organization,
+            received: self.received,
+            resolve: |name: &str| self.writable(name),
+        }
+    }
+
+    /// An organization the caller may write for now.
+    fn writable(&self, name: &str) -> Option<OrganizationId> {
+        let found = self.caller.control.resolve(&self.caller.scope, name)?;
+        let lies_below = self.caller.scope.contains(found.id, self.received);
+        (lies_below && found.archived_at.is_none()).then_some(found.id)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used to map errors")]
+fn no_json(error: serde_json::Error) -> Refusal {
+    Refusal {
+        code: RefusalCode::MalformedEvent,
+        message: format!("the body is no JSON: {error}"),
+        organization: None,
+    }
+}
+
+/// Attributes in headers escape what a header cannot hold as `%` and two digits.
+fn percent_decoded(value: &[u8]) -> String {
+    let mut decoded = Vec::with_capacity(value.len());
+    let mut rest = value;
+    while let [first, after @ ..] = rest {
+        let digits = after
+            .get(..2)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(byte) if *first == b'%' => {
+                decoded.push(byte);
+                rest = &after[2..];
+            }
+            _ => {
+                decoded.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent_decoded;
+
+    #[test]
+    fn escaped_attributes_are_read_as_meant() {
+        assert_eq!(percent_decoded(b"caf%C3%A9 100%"), "caf\u{e9} 100%");
+        assert_eq!(percent_decoded(b"%zz%4"), "%zz%4");
+    }
+}

@@ -1,0 +1,127 @@
+//! The bytes of a body: what form they are in, decompressed and bounded.
+
+use std::io;
+
+use async_compression::tokio::bufread::{GzipDecoder, ZstdDecoder};
+use async_compression::zstd::DParameter;
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Window of a zstd frame, as a power of two: bounds what a decoder keeps in memory to 8 MiB.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// Bytes a decoder gives at once.
+const DECODED_CHUNK_BYTES: usize = 64 * 1024;
+
+/// The form of a body of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One event as JSON.
+    One,
+    /// An array of events.
+    Array,
+    /// Either.
+    OneOrArray,
+    /// One event: attributes in `ce-` headers, data in the body.
+    Binary,
+    /// One event per line.
+    Lines,
+}
+
+impl Form {
+    /// The form the headers announce.
+    pub(super) fn of(headers: &HeaderMap) -> ApiResult<Self> {
+        let sent = headers.get(header::CONTENT_TYPE);
+        let sent = sent.map_or("", |value| value.to_str().unwrap_or(""));
+        let essence = sent.split(';').next().unwrap_or("").trim();
+        let is = |name: &str| essence.eq_ignore_ascii_case(name);
+        if is("application/cloudevents+json") {
+            Ok(Self::One)
+        } else if is("application/cloudevents-batch+json") {
+            Ok(Self::Array)
+        } else if headers.contains_key("ce-specversion") || headers.contains_key("ce-id") {
+            Ok(Self::Binary)
+        } else if is("application/json") {
+            Ok(Self::OneOrArray)
+        } else if is("application/x-ndjson") {
+            Ok(Self::Lines)
+        } else {
+            let message = format!(
+                "Content-Type is {sent:?}: expected application/cloudevents+json, \
+                 application/cloudevents-batch+json, application/json or application/x-ndjson"
+            );
+            Err(ApiError::new(Code::UnsupportedMediaType, message))
+        }
+    }
+}
+
+/// A body as it arrives, decompressed.
+pub(super) type Chunks = BoxStream<'static, io::Result<Bytes>>;
+
+/// The decompressed chunks of a body.
+pub(super) fn decoded(headers: &HeaderMap, body: Body) -> ApiResult<Chunks> {
+    let raw = body.into_data_stream().map_err(io::Error::other);
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    let encoding = encoding.map_or("", |value| value.to_str().unwrap_or("?"));
+    match encoding.trim().to_ascii_lowercase().as_str() {
+        "" | "identity" => Ok(raw.boxed()),
+        "gzip" | "x-gzip" => {
+            let mut decoder = GzipDecoder::new(StreamReader::new(raw));
+            decoder.multiple_members(true);
+            Ok(ReaderStream::with_capacity(decoder, DECODED_CHUNK_BYTES).boxed())
+        }
+        "zstd" => {
+            let bound = DParameter::window_log_max(ZSTD_WINDOW_LOG_MAX);
+            let mut decoder = ZstdDecoder::with_params(StreamReader::new(raw), &[bound]);
+            decoder.multiple_members(true);
+            Ok(ReaderStream::with_capacity(decoder, DECODED_CHUNK_BYTES).boxed())
+        }
+        _ => {
+            let message = format!("Content-Encoding is {encoding:?}: expected gzip or zstd");
+            Err(ApiError::new(Code::UnsupportedMediaType, message))
+        }
+    }
+}
+
+/// Reads a whole body of at most `bytes_max` bytes; a body of one chunk is not copied.
+pub(super) async fn whole(mut chunks: Chunks, bytes_max: usize) -> ApiResult<Bytes> {
+    let first = match chunks.next().await {
+        Some(chunk) => chunk.map_err(broken)?,
+        None => return Ok(Bytes::new()),
+    };
+    check(first.len(), bytes_max)?;
+    let Some(second) = chunks.next().await else {
+        return Ok(first);
+    };
+    let mut all = BytesMut::from(first);
+    let mut next = Some(second);
+    while let Some(chunk) = next {
+        let chunk = chunk.map_err(broken)?;
+        check(all.len() + chunk.len(), bytes_max)?;
+        all.extend_from_slice(&chunk);
+        next = chunks.next().await;
+    }
+    Ok(all.freeze())
+}
+
+fn check(bytes: usize, bytes_max: usize) -> ApiResult<()> {
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    let message = format!(
+        "the body has more than {bytes_max} bytes (limits.events_body_bytes_max): send fewer \
+         events at once or application/x-ndjson; nothing is stored"
+    );
+    Err(ApiError::new(Code::BodyTooLarge, message))
+}
+
+/// The client went away or sent bytes that do not decompress.
+#[expect(clippy::needless_pass_by_value, reason = "used to map errors")]
+pub(super) fn broken(error: io::Error) -> ApiError {
+    ApiError::invalid(format!("the body could not be read: {error}"))
+}

@@ -1,0 +1,135 @@
+//! Cuts a stream of bytes into blocks of whole lines, in bounded memory.
+
+use bytes::{Bytes, BytesMut};
+
+/// Bytes of lines after which a block is full.
+const BLOCK_BYTES: usize = 512 * 1024;
+
+/// Some whole lines and the number of the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// Number of the first line, from 0.
+    pub(super) first_line: u64,
+    bytes: Bytes,
+}
+
+impl Block {
+    /// The lines that are not blank, with their numbers.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let lines = self.bytes.split(|byte| *byte == b'\n');
+        (self.first_line..)
+            .zip(lines.map(<[u8]>::trim_ascii))
+            .filter(|(_, line)| !line.is_empty())
+    }
+}
+
+/// The bytes that have come but are in no block yet.
+#[derive(Debug)]
+pub(super) struct Lines {
+    buffer: BytesMut,
+    next_line: u64,
+    line_bytes_max: usize,
+    /// The last line is over the limit: its further bytes are dropped, which it shows by being
+    /// longer than the limit still.
+    overlong: bool,
+}
+
+impl Lines {
+    pub(super) fn new(line_bytes_max: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            next_line: 0,
+            line_bytes_max,
+            overlong: false,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, mut bytes: &[u8]) {
+        if self.overlong {
+            let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
+                return;
+            };
+            bytes = &bytes[end..];
+            self.overlong = false;
+        }
+        self.buffer.extend_from_slice(bytes);
+        let start = last_newline(&self.buffer).map_or(0, |end| end + 1);
+        if self.buffer.len() - start > self.line_bytes_max {
+            self.buffer.truncate(start + self.line_bytes_max + 1);
+            self.overlong = true;
+        }
+    }
+
+    /// The lines that are whole, once there are enough of them.
+    pub(super) fn full_block(&mut self) -> Option<Block> {
+        (self.buffer.len() >= BLOCK_BYTES).then(|| self.whole_lines())?
+    }
+
+    /// The lines that are whole.
+    pub(super) fn whole_lines(&mut self) -> Option<Block> {
+        let end = last_newline(&self.buffer)?;
+        Some(self.cut(end + 1))
+    }
+
+    /// All that is left, at the end of the stream.
+    pub(super) fn rest(&mut self) -> Option<Block> {
+        (!self.buffer.is_empty()).then(|| self.cut(self.buffer.len()))
+    }
+
+    fn cut(&mut self, end: usize) -> Block {
+        let bytes = self.buffer.split_to(end).freeze();
+        let first_line = self.next_line;
+        let newlines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.next_line += u64::try_from(newlines).expect("a length fits");
+        Block { first_line, bytes }
+    }
+}
+
+fn last_newline(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().rposition(|byte| *byte == b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(chunks: &[&str]) -> Vec<(u64, String)> {
+        let mut lines = Lines::new(8);
+        let mut blocks = Vec::new();
+        for chunk in chunks {
+            lines.push(chunk.as_bytes());
+            blocks.extend(lines.whole_lines());
+        }
+        blocks.extend(lines.rest());
+        let text = |(number, line): (u64, &[u8])| (number, String::from_utf8_lossy(line).into());
+        blocks
+            .iter()
+            .flat_map(|block| block.lines().map(text).collect::<Vec<_>>())
+            .collect()
+    }
+
+    fn named(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
+        lines
+            .iter()
+            .map(|(number, line)| (*number, (*line).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn lines_are_numbered_however_the_bytes_arrive() {
+        let expected = named(&[(0, "one"), (2, "two"), (3, "three")]);
+        assert_eq!(read(&["one\n\r\ntwo\nthree"]), expected);
+        assert_eq!(read(&["o", "ne\n", "\r", "\ntwo\nth", "ree"]), expected);
+        assert_eq!(read(&["one\n\ntwo\nthree\n"]), expected);
+    }
+
+    #[test]
+    fn an_overlong_line_shows_itself_and_spoils_no_other() {
+        let expected = named(&[(0, "a"), (1, "123456789"), (2, "b")]);
+        assert_eq!(read(&["a\n12345678", "901", "2345", "6\nb"]), expected);
+        let at_once = read(&["a\n1234567890123456\nb"]);
+        assert!(at_once[1].1.len() > 8, "it is still over the limit");
+        assert_eq!(at_once[2], expected[2]);
+    }
+}

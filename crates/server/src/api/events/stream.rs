@@ -1,0 +1,135 @@
+//! A stream of events, one per line: constant memory, several batches on their way at once.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::response::Response;
+use domain::event::{Refusal, RefusalCode};
+use futures::StreamExt;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use usage::traits::Outcome;
+
+use super::answer::{Answer, Detail};
+use super::batch::{Checked, Receiver};
+use super::body::{Chunks, broken, decoded};
+use super::lines::{Block, Lines};
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Time without a byte after which the lines at hand are stored.
+const IDLE: Duration = Duration::from_millis(100);
+
+/// What became of the lines of one block, with their numbers.
+type Decided = ApiResult<Vec<(u64, Outcome)>>;
+
+/// Reads lines as they come and stores them in batches.
+pub(super) async fn ingest(
+    receiver: Receiver,
+    request: Request,
+    wanted: Detail,
+) -> ApiResult<Response> {
+    let (parts, body) = request.into_parts();
+    let chunks = decoded(&parts.headers, body)?;
+    let mut running = Running::new(receiver);
+    running.read(chunks).await?;
+    while running.finish_oldest().await? {}
+    running.answer.respond(wanted)
+}
+
+/// A stream being read.
+struct Running {
+    receiver: Receiver,
+    lines: Lines,
+    batches: VecDeque<JoinHandle<Decided>>,
+    answer: Answer,
+}
+
+impl Running {
+    fn new(receiver: Receiver) -> Self {
+        let line_bytes_max = receiver.app.config.limits.events_line_bytes_max;
+        Self {
+            receiver,
+            lines: Lines::new(line_bytes_max),
+            batches: VecDeque::new(),
+            answer: Answer::default(),
+        }
+    }
+
+    async fn read(&mut self, mut chunks: Chunks) -> ApiResult<()> {
+        loop {
+            let Ok(chunk) = timeout(IDLE, chunks.next()).await else {
+                let block = self.lines.whole_lines();
+                self.store(block).await?;
+                continue;
+            };
+            let Some(chunk) = chunk else {
+                let block = self.lines.rest();
+                return self.store(block).await;
+            };
+            self.lines.push(&chunk.map_err(broken)?);
+            let block = self.lines.full_block();
+            self.store(block).await?;
+        }
+    }
+
+    /// Sends a block on its way, once there is room.
+    async fn store(&mut self, block: Option<Block>) -> ApiResult<()> {
+        let Some(block) = block else {
+            return Ok(());
+        };
+        while self.batches.len() >= self.receiver.app.config.limits.stream_batches_max.max(1) {
+            self.finish_oldest().await?;
+        }
+        let receiver = self.receiver.clone();
+        self.batches.push_back(tokio::spawn(store(receiver, block)));
+        Ok(())
+    }
+
+    /// Waits for the oldest batch; tells whether there was one.
+    async fn finish_oldest(&mut self) -> ApiResult<bool> {
+        let Some(batch) = self.batches.pop_front() else {
+            return Ok(false);
+        };
+        for (line, outcome) in batch.await.map_err(lost)?? {
+            self.answer.add(line, outcome);
+        }
+        Ok(true)
+    }
+}
+
+async fn store(receiver: Receiver, block: Block) -> Decided {
+    let parsing = receiver.clone();
+    let parsed = tokio::task::spawn_blocking(move || parse(&parsing, &block));
+    let (numbers, drafts) = parsed.await.map_err(lost)?;
+    let outcomes = receiver.accept(drafts).await?;
+    Ok(numbers.into_iter().zip(outcomes).collect())
+}
+
+fn parse(receiver: &Receiver, block: &Block) -> (Vec<u64>, Vec<Checked>) {
+    let bytes_max = receiver.app.config.limits.events_line_bytes_max;
+    block
+        .lines()
+        .map(|(number, line)| (number, check(receiver, line, bytes_max)))
+        .unzip()
+}
+
+fn check(receiver: &Receiver, line: &[u8], bytes_max: usize) -> Checked {
+    let malformed = |message: String| Refusal {
+        code: RefusalCode::MalformedEvent,
+        message,
+        organization: None,
+    };
+    if line.len() > bytes_max {
+        return Err(malformed(format!(
+            "the line has more than {bytes_max} bytes (limits.events_line_bytes_max)"
+        )));
+    }
+    let text = std::str::from_utf8(line)
+        .map_err(|error| malformed(format!("the line is not UTF-8: {error}")))?;
+    receiver.check(text)
+}
+
+fn lost(error: tokio::task::JoinError) -> ApiError {
+    ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
+}

@@ -1,0 +1,138 @@
+//! `/api/v1/subjects`: names for what events say they are about.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use domain::Timestamp;
+use domain::limits::{ATTRIBUTE_BYTES_MAX, NAME_CHARS_MAX};
+use metadata::Subject;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::parameters::Parameters;
+use crate::app::App;
+use crate::auth::{Caller, Permission};
+use crate::error::{ApiError, ApiResult};
+
+/// Subjects one request may put.
+const SUBJECTS_MAX: usize = 1_000;
+
+/// A subject to put.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SubjectIn {
+    /// The text events carry as `subject`.
+    key: String,
+    /// Name for people.
+    display_name: Option<String>,
+}
+
+impl SubjectIn {
+    fn check(&self) -> ApiResult<()> {
+        if !(1..=ATTRIBUTE_BYTES_MAX).contains(&self.key.len()) {
+            let length = self.key.len();
+            let message = format!("key has {length} bytes: expected 1 to {ATTRIBUTE_BYTES_MAX}");
+            return Err(ApiError::invalid(message));
+        }
+        let name = self.display_name.as_deref().unwrap_or("");
+        if name.chars().count() > NAME_CHARS_MAX {
+            let message = format!("displayName is too long: expected at most {NAME_CHARS_MAX}");
+            return Err(ApiError::invalid(message));
+        }
+        Ok(())
+    }
+}
+
+/// A subject.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SubjectOut {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    #[schema(value_type = String)]
+    created_at: Timestamp,
+    #[schema(value_type = String)]
+    updated_at: Timestamp,
+}
+
+impl From<Subject> for SubjectOut {
+    fn from(subject: Subject) -> Self {
+        Self {
+            key: subject.key,
+            display_name: subject.display_name,
+            created_at: subject.created_at,
+            updated_at: subject.updated_at,
+        }
+    }
+}
+
+/// Creates subjects or sets their display names.
+#[utoipa::path(
+    post, path = "/api/v1/subjects", tag = "usage",
+    request_body = Vec<SubjectIn>,
+    responses(
+        (status = 200, body = Vec<SubjectOut>),
+        (status = 400, description = "A field cannot have its value"),
+    ),
+    security(("bearer" = []), ("key" = []), ("session" = []))
+)]
+pub async fn put_subjects(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(sent): Json<Vec<SubjectIn>>,
+) -> ApiResult<Json<Vec<SubjectOut>>> {
+    caller.may(Permission::Declare)?;
+    if sent.len() > SUBJECTS_MAX {
+        let message = format!("{} subjects: expected at most {SUBJECTS_MAX}", sent.len());
+        return Err(ApiError::invalid(message));
+    }
+    sent.iter().try_for_each(SubjectIn::check)?;
+    let mut put = Vec::with_capacity(sent.len());
+    for subject in sent {
+        let name = subject.display_name.as_deref();
+        let subject = app
+            .metadata
+            .put_subject(caller.account, &subject.key, name, app.now());
+        put.push(subject.await?.into());
+    }
+    Ok(Json(put))
+}
+
+/// Lists the account's subjects by key.
+///
+/// The header `Link` names the next page, where there is one.
+#[utoipa::path(
+    get, path = "/api/v1/subjects", tag = "usage",
+    params(
+        ("limit" = Option<u32>, Query, description = "Subjects per page; 100 if absent"),
+        ("cursor" = Option<String>, Query, description = "Where the page starts"),
+    ),
+    responses((status = 200, body = Vec<SubjectOut>)),
+    security(("bearer" = []), ("key" = []), ("session" = []))
+)]
+pub async fn list_subjects(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    RawQuery(query): RawQuery,
+) -> ApiResult<Response> {
+    caller.may(Permission::Read)?;
+    let sent = Parameters::parse(query.as_deref());
+    let page = app
+        .metadata
+        .list_subjects(caller.account, &sent.page()?)
+        .await?;
+    let mut headers = HeaderMap::new();
+    if let Some(next) = page.next {
+        let link = format!("</api/v1/subjects?cursor={next}>; rel=\"next\"");
+        headers.insert(
+            header::LINK,
+            HeaderValue::try_from(link).expect("hex is ascii"),
+        );
+    }
+    let subjects: Vec<SubjectOut> = page.items.into_iter().map(SubjectOut::from).collect();
+    Ok((headers, Json(subjects)).into_response())
+}

@@ -1,0 +1,196 @@
+//! Fills columns from rows, parsing each row's data once.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    Decimal128Builder, StringBuilder, StringDictionaryBuilder, TimestampNanosecondBuilder,
+    UInt64Builder,
+};
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use domain::aggregation::Value;
+use domain::json::Json;
+use domain::limits::DIMENSION_BYTES_MAX;
+
+use super::{Column, Holds, PRECISION, SCALE, Strings, Texts, schema};
+use crate::error::{Error, Result};
+use crate::row::Row;
+
+/// Builds the columns of some rows, in the rows' order.
+pub(crate) fn build<'r>(
+    rows: impl ExactSizeIterator<Item = &'r Row>,
+    columns: &[Column],
+    texts: Texts,
+) -> Result<RecordBatch> {
+    let parses = columns.iter().any(Column::is_derived);
+    let mut builders = builders(columns, texts, rows.len());
+    for row in rows {
+        let json = if parses {
+            parse(row.data.as_deref(), row.sequence)?
+        } else {
+            Json::Null
+        };
+        let fact = Fact {
+            event_type: &row.event_type,
+            conflicts: row.conflict_with.is_some(),
+            data: &json,
+        };
+        for (builder, column) in builders.iter_mut().zip(columns) {
+            builder.push(column, row, &fact);
+        }
+    }
+    let arrays = builders.into_iter().map(Builder::finish).collect();
+    RecordBatch::try_new(schema(columns, texts), arrays)
+        .map_err(|error| Error::Internal(format!("columns do not fit their schema: {error}")))
+}
+
+/// Folds derived columns from the stored columns of the same rows.
+pub(crate) fn derive(
+    columns: &[Column],
+    texts: Texts,
+    stored: &Stored<'_>,
+) -> Result<Vec<ArrayRef>> {
+    let mut builders = builders(columns, texts, stored.conflict_with.len());
+    for row in 0..stored.conflict_with.len() {
+        let json = parse(stored.data.get(row), stored.sequence[row])?;
+        let fact = Fact {
+            event_type: stored.event_type.at(row),
+            conflicts: stored.conflict_with.is_valid(row),
+            data: &json,
+        };
+        for (builder, column) in builders.iter_mut().zip(columns) {
+            builder.push_derived(column, &fact);
+        }
+    }
+    Ok(builders.into_iter().map(Builder::finish).collect())
+}
+
+/// The stored columns that others are folded from.
+#[derive(Debug)]
+pub(crate) struct Stored<'a> {
+    pub(crate) sequence: &'a [u64],
+    pub(crate) event_type: Strings<'a>,
+    pub(crate) conflict_with: &'a ArrayRef,
+    pub(crate) data: Strings<'a>,
+}
+
+/// What derived columns look at in one row.
+struct Fact<'a> {
+    event_type: &'a str,
+    conflicts: bool,
+    data: &'a Json<'a>,
+}
+
+/// Parses the data of a row; a row without any reads as `null`.
+pub(crate) fn parse(data: Option<&str>, sequence: u64) -> Result<Json<'_>> {
+    data.map_or(Ok(Json::Null), Json::parse)
+        .map_err(|error| Error::Internal(format!("data of event {sequence} is no JSON: {error}")))
+}
+
+enum Builder {
+    Number(UInt64Builder),
+    Instant(TimestampNanosecondBuilder),
+    Decimal(Decimal128Builder),
+    Plain(StringBuilder),
+    Coded(StringDictionaryBuilder<Int32Type>),
+}
+
+fn builders(columns: &[Column], texts: Texts, rows: usize) -> Vec<Builder> {
+    let builder = |column: &Column| match column.holds() {
+        Holds::Number => Builder::Number(UInt64Builder::with_capacity(rows)),
+        Holds::Instant => {
+            Builder::Instant(TimestampNanosecondBuilder::with_capacity(rows).with_timezone("UTC"))
+        }
+        Holds::Decimal => Builder::Decimal(
+            Decimal128Builder::with_capacity(rows)
+                .with_precision_and_scale(PRECISION, SCALE)
+                .expect("a decimal of 38 digits and 12 places exists"),
+        ),
+        Holds::Text if texts == Texts::Coded && column.repeats() => {
+            Builder::Coded(StringDictionaryBuilder::new())
+        }
+        Holds::Text => Builder::Plain(StringBuilder::new()),
+    };
+    columns.iter().map(builder).collect()
+}
+
+impl Builder {
+    fn push(&mut self, column: &Column, row: &Row, fact: &Fact<'_>) {
+        match column {
+            Column::Sequence => self.push_number(Some(row.sequence)),
+            Column::ConflictWith => self.push_number(row.conflict_with),
+            Column::Time => self.push_instant(row.time_ns),
+            Column::Received => self.push_instant(row.received_ns),
+            Column::Namespace => self.push_text(Some(row.namespace.as_str())),
+            Column::Organization => self.push_text(Some(row.organization.as_str())),
+            Column::EventType => self.push_text(Some(&row.event_type)),
+            Column::Subject => self.push_text(Some(&row.subject)),
+            Column::Source => self.push_text(Some(&row.source)),
+            Column::Id => self.push_text(Some(&row.id)),
+            Column::Data => self.push_text(row.data.as_deref()),
+            _ => self.push_derived(column, fact),
+        }
+    }
+
+    fn push_derived(&mut self, column: &Column, fact: &Fact<'_>) {
+        match column {
+            Column::Dimension(dimension) => self.push_text(dimension.value(fact.data)),
+            Column::Path(path) => {
+                let text = path.find(fact.data).and_then(Json::text);
+                self.push_text(text.filter(|text| text.len() <= DIMENSION_BYTES_MAX));
+            }
+            Column::Reading(rule) => {
+                let read = if fact.conflicts {
+                    None
+                } else {
+                    // What a rule cannot read counts nowhere; lists of events say why.
+                    rule.read(fact.event_type, fact.data).unwrap_or_default()
+                };
+                self.push_reading(read);
+            }
+            _ => self.push_reading(None),
+        }
+    }
+
+    fn push_reading(&mut self, read: Option<Value>) {
+        match (self, read) {
+            (Self::Decimal(builder), Some(Value::Number(quantity))) => {
+                builder.append_value(quantity.units());
+            }
+            (Self::Decimal(builder), _) => builder.append_null(),
+            (builder, Some(Value::Text(text))) => builder.push_text(Some(&text)),
+            (builder, Some(Value::Number(number))) => builder.push_text(Some(&number.to_string())),
+            (builder, _) => builder.push_text(None),
+        }
+    }
+
+    fn push_number(&mut self, number: Option<u64>) {
+        if let Self::Number(builder) = self {
+            builder.append_option(number);
+        }
+    }
+
+    fn push_instant(&mut self, nanoseconds: i64) {
+        if let Self::Instant(builder) = self {
+            builder.append_value(nanoseconds);
+        }
+    }
+
+    fn push_text(&mut self, text: Option<&str>) {
+        match self {
+            Self::Plain(builder) => builder.append_option(text),
+            Self::Coded(builder) => builder.append_option(text),
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Number(mut builder) => Arc::new(builder.finish()),
+            Self::Instant(mut builder) => Arc::new(builder.finish()),
+            Self::Decimal(mut builder) => Arc::new(builder.finish()),
+            Self::Plain(mut builder) => Arc::new(builder.finish()),
+            Self::Coded(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+}

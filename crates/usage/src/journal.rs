@@ -1,0 +1,194 @@
+//! Step 4 of usage in: frames appended to files, durable before anyone is answered.
+//!
+//! One frame holds the rows of many requests. Files follow each other by number; each frame names
+//! the checksum of the one before, across files. [`recovery`] reads them back.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{Appender, Disk};
+use crate::error::{Error, Result};
+use crate::identity::Identity;
+
+pub(crate) mod frame;
+pub(crate) mod recovery;
+
+use frame::{Chain, FileHeader, FinishedFrame, FrameBuilder, FrameKind};
+
+/// Folder of the journal inside the store's.
+pub(crate) const FOLDER: &str = "journal";
+
+/// The name of journal file `number`.
+pub(crate) fn file_name(number: u64) -> String {
+    format!("{number:012}.journal")
+}
+
+/// The number in a journal file's name.
+pub(crate) fn file_number(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(".journal")?.parse().ok()?;
+    (file_name(number) == name).then_some(number)
+}
+
+/// Why an append did not happen.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// No space: the file ends with the last good frame again and takes frames once there is room.
+    Full(Error),
+    /// Nobody knows what is durable: no more writes until the next start.
+    Broken(Error),
+}
+
+impl Failure {
+    /// The error behind it.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Full(error) | Self::Broken(error) => error,
+        }
+    }
+}
+
+/// The journal's end, where frames are appended.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    identity: Identity,
+    file: Box<dyn Appender>,
+    path: PathBuf,
+    number: u64,
+    chain: Chain,
+}
+
+impl Journal {
+    /// Creates file `number` with its header, durable; frames start at `chain`.
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        identity: Identity,
+        number: u64,
+        chain: Chain,
+    ) -> Result<Self> {
+        let path = folder.join(file_name(number));
+        let header = FileHeader {
+            store: identity.store,
+            number,
+            first: chain.next,
+            previous: chain.previous,
+        };
+        let mut file = disk
+            .create(&path)
+            .map_err(|error| Error::io("create", &path, error))?;
+        let written = file
+            .write(&header.encode(chain.seed))
+            .and_then(|()| file.sync())
+            .and_then(|()| disk.sync_folder(folder));
+        if let Err(error) = written {
+            disk.remove(&path).ok();
+            return Err(Error::io("begin", &path, error));
+        }
+        Ok(Self {
+            disk: Arc::clone(disk),
+            folder: folder.to_owned(),
+            identity,
+            file,
+            path,
+            number,
+            chain,
+        })
+    }
+
+    /// Goes on where recovery ended, after making durable what it read.
+    ///
+    /// The last frame is written over itself: after a failed sync the system may show bytes that
+    /// the disk does not hold.
+    pub(crate) fn resume(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        identity: Identity,
+        end: &recovery::End,
+    ) -> Result<Self> {
+        if let Some(unused) = &end.unused {
+            disk.remove(unused)
+                .map_err(|error| Error::io("remove", unused, error))?;
+        }
+        let path = folder.join(file_name(end.number));
+        let mut file = disk
+            .append(&path)
+            .map_err(|error| Error::io("open", &path, error))?;
+        let repair = |file: &mut Box<dyn Appender>| {
+            if file.length() > end.offset {
+                file.truncate(end.offset)?;
+            }
+            if let Some((offset, bytes)) = &end.last_frame {
+                file.overwrite(*offset, bytes)?;
+            }
+            file.sync()
+        };
+        repair(&mut file).map_err(|error| Error::io("repair", &path, error))?;
+        Ok(Self {
+            disk: Arc::clone(disk),
+            folder: folder.to_owned(),
+            identity,
+            file,
+            path,
+            number: end.number,
+            chain: end.chain,
+        })
+    }
+
+    /// Where the next frame goes in the chain.
+    pub(crate) fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Number of the file being written.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Writes one frame and makes it durable.
+    pub(crate) fn append(&mut self, frame: FinishedFrame<'_>) -> Result<(), Failure> {
+        let good = self.file.length();
+        if let Err(error) = self.file.write(frame.bytes) {
+            return Err(self.refuse(good, error));
+        }
+        if let Err(error) = self.file.sync() {
+            return Err(Failure::Broken(Error::io("sync", &self.path, error)));
+        }
+        self.chain.previous = frame.checksum;
+        self.chain.next += u64::from(frame.count);
+        Ok(())
+    }
+
+    /// Cuts a frame written in part; only a full disk is a failure that passes.
+    fn refuse(&mut self, good: u64, error: std::io::Error) -> Failure {
+        let cut = self.file.truncate(good);
+        let error = Error::io("append to", &self.path, error);
+        match (error, cut) {
+            (error @ Error::DiskFull { .. }, Ok(())) => Failure::Full(error),
+            (error, _) => Failure::Broken(error),
+        }
+    }
+
+    /// Goes on in a new file, so that the ones before can be removed once they are flushed.
+    ///
+    /// The new file exists before the old one is sealed: a sealed file without a successor means
+    /// that the successor is lost.
+    pub(crate) fn rotate(&mut self) -> Result<(), Failure> {
+        let (folder, identity) = (self.folder.clone(), self.identity);
+        let next = Self::create(&self.disk, &folder, identity, self.number + 1, self.chain)
+            .map_err(|error| match error {
+                Error::DiskFull { .. } => Failure::Full(error),
+                error => Failure::Broken(error),
+            })?;
+        let mut seal = FrameBuilder::default();
+        seal.clear();
+        let seal = seal.finish(FrameKind::Seal, self.chain, [].into_iter());
+        if let Err(failure) = self.append(seal) {
+            self.disk.remove(&next.path).ok();
+            return Err(failure);
+        }
+        *self = next;
+        Ok(())
+    }
+}

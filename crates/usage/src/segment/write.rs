@@ -1,0 +1,226 @@
+//! Writes sorted rows as a segment.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::RecordBatch;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::SEGMENT_FORMAT;
+use crate::checked::CheckedWriter;
+use crate::columns::{self, Column, Strings, Texts};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::manifest::{Layout, SegmentEntry};
+use crate::row::Row;
+
+/// Rows turned into columns at once.
+const CONVERT_ROWS: usize = 8 * 1024;
+
+/// How a segment's rows are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Most rows of a row group: what a read of one organization has to go through.
+    pub group_rows_max: usize,
+    /// Most rows of a page: what fetching one event has to go through.
+    pub page_rows_max: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            group_rows_max: 128 * 1024,
+            page_rows_max: 16 * 1024,
+        }
+    }
+}
+
+/// Writes rows (at least one, in any order) as a segment file and its rollups.
+///
+/// The files are synced, the folder is not. Blocks: call it from a thread that may.
+pub fn write(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    file: &str,
+    rows: Vec<Row>,
+    layout: &Layout,
+) -> Result<SegmentEntry> {
+    write_shaped(disk, folder, file, rows, layout, Shape::default())
+}
+
+/// As [`write`], with rows cut as `shape` says.
+pub fn write_shaped(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    file: &str,
+    mut rows: Vec<Row>,
+    layout: &Layout,
+    shape: Shape,
+) -> Result<SegmentEntry> {
+    let sequences = rows.iter().map(|row| row.sequence);
+    let Some((first, last)) = sequences.clone().min().zip(sequences.max()) else {
+        return Err(Error::Internal("a segment needs a row".into()));
+    };
+    sort(&mut rows);
+    let mut event_types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
+    event_types.dedup();
+    let reads = |event_type: &str| event_types.contains(&event_type);
+    let columns = Column::all(layout, |rule| reads(&rule.event_type));
+    let mut writer = SegmentWriter::create(disk, folder, file, columns, Texts::Coded, shape)?;
+    for chunk in rows.chunks(CONVERT_ROWS) {
+        let batch = columns::build(chunk.iter(), writer.columns(), Texts::Coded)?;
+        writer.push(&batch)?;
+    }
+    drop(rows);
+    writer.finish(first, last, layout)
+}
+
+/// Sorts rows as segments hold them.
+pub(crate) fn sort(rows: &mut [Row]) {
+    rows.sort_unstable_by(|left, right| {
+        let key = |row: &Row| (row.time_ns, row.sequence);
+        (left.organization.cmp(&right.organization))
+            .then_with(|| left.event_type.cmp(&right.event_type))
+            .then_with(|| key(left).cmp(&key(right)))
+    });
+}
+
+/// A segment in the making: takes batches in order.
+#[derive(Debug)]
+pub(crate) struct SegmentWriter {
+    writer: CheckedWriter,
+    file: String,
+    columns: Vec<Column>,
+    rows: u64,
+    time_min_ns: i64,
+    time_max_ns: i64,
+    event_types: BTreeSet<String>,
+}
+
+impl SegmentWriter {
+    /// Creates the file; `columns` are those of every batch, key columns included.
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        file: &str,
+        columns: Vec<Column>,
+        texts: Texts,
+        shape: Shape,
+    ) -> Result<Self> {
+        let schema = columns::schema(&columns, texts);
+        let path = folder.join(file);
+        let writer = CheckedWriter::create(disk, &path, schema, properties(&columns, shape))?;
+        Ok(Self {
+            writer,
+            file: file.to_owned(),
+            columns,
+            rows: 0,
+            time_min_ns: i64::MAX,
+            time_max_ns: i64::MIN,
+            event_types: BTreeSet::new(),
+        })
+    }
+
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Adds rows that come after all earlier ones.
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
+        use arrow_array::cast::AsArray;
+        use arrow_array::types::TimestampNanosecondType;
+        let place = |wanted: &Column| self.columns.iter().position(|column| column == wanted);
+        let missing = || Error::Internal("a segment needs its key columns".into());
+        let time = batch.column(place(&Column::Time).ok_or_else(missing)?);
+        for time in time.as_primitive::<TimestampNanosecondType>().values() {
+            self.time_min_ns = self.time_min_ns.min(*time);
+            self.time_max_ns = self.time_max_ns.max(*time);
+        }
+        let event_type = batch.column(place(&Column::EventType).ok_or_else(missing)?);
+        let event_type = Strings::of(event_type);
+        for row in 0..batch.num_rows() {
+            let repeated = row > 0 && event_type.same(row - 1, row);
+            if !repeated && !self.event_types.contains(event_type.at(row)) {
+                self.event_types.insert(event_type.at(row).to_owned());
+            }
+        }
+        self.rows += batch.num_rows() as u64;
+        self.writer.push(batch)
+    }
+
+    /// Ends the file; it holds the sequences from `first` to `last`.
+    pub(crate) fn finish(self, first: u64, last: u64, layout: &Layout) -> Result<SegmentEntry> {
+        let layout_json = serde_json::to_string(layout)
+            .map_err(|error| Error::Internal(format!("a layout has no JSON form: {error}")))?;
+        let written = self.writer.finish(vec![
+            ("tallyport.format", SEGMENT_FORMAT.to_string()),
+            ("tallyport.sequences", format!("{first}-{last}")),
+            ("tallyport.layout", layout_json),
+        ])?;
+        Ok(SegmentEntry {
+            format: SEGMENT_FORMAT,
+            file: self.file,
+            first,
+            last,
+            rows: self.rows,
+            bytes: written.bytes,
+            checksum: written.checksum,
+            tail_bytes: written.tail_bytes,
+            tail_checksum: written.tail_checksum,
+            time_min_ns: self.time_min_ns,
+            time_max_ns: self.time_max_ns,
+            event_types: self.event_types.into_iter().collect(),
+            layout: layout.clone(),
+            rollups: Vec::new(),
+        })
+    }
+}
+
+fn properties(columns: &[Column], shape: Shape) -> WriterProperties {
+    let place = |wanted: &Column| columns.iter().position(|column| column == wanted);
+    let order = [
+        Column::Organization,
+        Column::EventType,
+        Column::Time,
+        Column::Sequence,
+    ];
+    let order = order.iter().filter_map(place).filter_map(|index| {
+        let index = i32::try_from(index).ok()?;
+        Some(SortingColumn {
+            column_idx: index,
+            descending: false,
+            nulls_first: false,
+        })
+    });
+    let zstd = ZstdLevel::try_new(1).expect("zstd has level 1");
+    let mut properties = WriterProperties::builder()
+        .set_created_by("tallyport".into())
+        .set_compression(Compression::ZSTD(zstd))
+        .set_max_row_group_row_count(Some(shape.group_rows_max))
+        .set_data_page_row_count_limit(shape.page_rows_max)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_sorting_columns(Some(order.collect()));
+    for column in columns {
+        let path = ColumnPath::from(column.name());
+        if !column.repeats() {
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        }
+        properties = match column {
+            Column::Sequence | Column::Time | Column::Received => {
+                properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+            }
+            Column::Organization | Column::EventType => {
+                properties.set_column_statistics_enabled(path, EnabledStatistics::Page)
+            }
+            Column::Data | Column::Id => {
+                properties.set_column_statistics_enabled(path, EnabledStatistics::None)
+            }
+            _ => properties,
+        };
+    }
+    properties.build()
+}
