@@ -13,7 +13,7 @@ pub const DATA_DEPTH_MAX: usize = 32;
 /// Bytes of one dimension value; a longer one is cut out of its column and stays in `data`.
 pub const DIMENSION_BYTES_MAX: usize = 1024;
 /// Years an event's time may lie before or after its receipt.
-pub const TIME_YEARS_MAX: i64 = 10;
+pub const TIME_YEARS_MAX: i64 = 100;
 /// Dimensions a meter may declare with `groupBy`.
 pub const GROUP_BY_MAX: usize = 32;
 /// Property filters on one meter.

@@ -11,6 +11,8 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod error;
+mod flights;
+mod import;
 pub mod log;
 pub mod login;
 pub mod metrics;

@@ -137,7 +137,8 @@ async fn listen(server: &Server) -> anyhow::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
+/// Opens the control data the configuration names.
+pub(crate) async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
     let options = match config.database.url.reveal() {
         Some(url) => Options::postgres(url),
         None => Options::file(config.server.data_dir.join("metadata.sqlite")),

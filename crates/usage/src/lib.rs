@@ -8,6 +8,7 @@ mod columns;
 pub mod compact;
 pub mod disk;
 pub mod error;
+pub mod import_parquet;
 pub mod events;
 mod flush;
 mod identity;

@@ -1,16 +1,221 @@
 //! `tallyport import`: takes usage in from files.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
 use clap::Args;
+use domain::ids::OrganizationId;
+use metadata::{Metadata, PageRequest};
+use serde::Serialize;
 
 use super::Global;
+use crate::auth::caller::ORGANIZATION_HEADER;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::import::{Format, HttpTarget, Mapping, Request, StoreTarget, Tally, Target};
+use crate::server_file::ServerFile;
+use crate::{import, log, run, store};
+
+/// Folder of checkpoints in the data directory.
+const CHECKPOINTS: &str = "imports";
 
 /// Options of `tallyport import`.
 #[derive(Debug, Args)]
-pub struct Import {}
+pub struct Import {
+    /// Files to take in, one after the other; .gz, .zst and .zip of one file are unpacked.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Form of the files; by their names unless given.
+    #[arg(long)]
+    format: Option<Format>,
+    /// Which column is what (YAML, or TOML by its name); CSV needs one.
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// Organization whose events these are, by id or alias; the only account's root unless given.
+    #[arg(long, value_name = "ORGANIZATION")]
+    namespace: Option<String>,
+    /// Server to send to, instead of the one that has the data directory open.
+    #[arg(long, requires = "key")]
+    url: Option<String>,
+    /// API key for --url.
+    #[arg(long, env = "TALLYPORT_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// Records of each file after which to stop; the next run goes on from there.
+    #[arg(long, value_name = "RECORDS")]
+    limit: Option<u64>,
+}
+
+/// What became of all files.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    files: Vec<FileReport>,
+    received: u64,
+    accepted: u64,
+    duplicate: u64,
+    conflict: u64,
+    refused: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct FileReport {
+    file: String,
+    #[serde(flatten)]
+    tally: Tally,
+}
+
+/// An open target and what must be closed after it.
+struct Opened {
+    target: Arc<Target>,
+    directory: Option<(Metadata, store::Opened)>,
+}
 
 impl Import {
     /// Runs the command.
-    pub async fn run(self, _global: &Global) -> anyhow::Result<()> {
-        anyhow::bail!("this release has no `tallyport import` yet")
+    pub async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let config = global.config()?;
+        log::start(&config.log)?;
+        let opened = self.open(&config).await?;
+        let taken = self.take(&opened.target, &config, global.json).await;
+        opened.close().await?;
+        let report = taken?;
+        if global.json {
+            println!("{}", serde_json::to_string(&report)?);
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &self,
+        target: &Arc<Target>,
+        config: &Config,
+        json: bool,
+    ) -> anyhow::Result<Report> {
+        let data_dir = &config.server.data_dir;
+        let mut report = Report::default();
+        for file in &self.files {
+            let request = Request {
+                path: file.clone(),
+                format: self.format,
+                mapping: self.mapping.as_deref().map(Mapping::read).transpose()?,
+                records_max: self.limit,
+                checkpoints: data_dir.is_dir().then(|| data_dir.join(CHECKPOINTS)),
+            };
+            let tally = import::run(request, Arc::clone(target)).await;
+            let tally = tally.with_context(|| format!("import of {} ended early", file.display()))?;
+            if !json {
+                tell(file, &tally);
+            }
+            report.add(file, tally);
+        }
+        Ok(report)
+    }
+
+    async fn open(&self, config: &Config) -> anyhow::Result<Opened> {
+        let server = ServerFile::read(&config.server.data_dir)?;
+        let http = match (&self.url, server) {
+            (Some(url), _) => {
+                let key = self.key.as_deref().unwrap_or_default();
+                HttpTarget::new(url, key)
+            }
+            (None, Some(server)) => self.local(&server).await?,
+            (None, None) => return self.open_directory(config).await,
+        };
+        Ok(Opened {
+            target: Arc::new(Target::Http(http)),
+            directory: None,
+        })
+    }
+
+    /// The server that has the data directory open, as its local administrator.
+    async fn local(&self, server: &ServerFile) -> anyhow::Result<HttpTarget> {
+        let mut http = HttpTarget::new(&server.url, &server.token);
+        if let Some(name) = &self.namespace {
+            let id = http.find_organization(name).await?;
+            http.headers.push((ORGANIZATION_HEADER, id.to_string()));
+        }
+        Ok(http)
+    }
+
+    async fn open_directory(&self, config: &Config) -> anyhow::Result<Opened> {
+        let data_dir = &config.server.data_dir;
+        anyhow::ensure!(
+            data_dir.is_dir(),
+            "{} does not exist: `tallyport serve` or `tallyport apply` creates it",
+            data_dir.display()
+        );
+        let metadata = run::open_metadata(config).await?;
+        let namespace = find_namespace(&metadata, self.namespace.as_deref()).await?;
+        let control = metadata.snapshot_for(namespace).await?;
+        let scope = control.scope_of(namespace);
+        let store = store::open(config, &metadata).await?;
+        let target = StoreTarget {
+            intake: Arc::clone(&store.intake),
+            namespace,
+            resolve: Arc::new(move |name| control.resolve(&scope, name).map(|found| found.id)),
+            clock: Clock::system(),
+        };
+        Ok(Opened {
+            target: Arc::new(Target::Store(target)),
+            directory: Some((metadata, store)),
+        })
+    }
+}
+
+impl Opened {
+    async fn close(self) -> anyhow::Result<()> {
+        drop(self.target);
+        if let Some((metadata, store)) = self.directory {
+            let closed = tokio::task::spawn_blocking(move || store.readings.close()).await?;
+            metadata.close().await;
+            closed.context("the usage store did not close well")?;
+        }
+        Ok(())
+    }
+}
+
+/// The organization a name means in any account; without one, the root of the only account.
+async fn find_namespace(
+    metadata: &Metadata,
+    name: Option<&str>,
+) -> anyhow::Result<OrganizationId> {
+    let accounts = metadata.list_accounts(&PageRequest::default()).await?.items;
+    let Some(name) = name else {
+        let [account] = accounts.as_slice() else {
+            anyhow::bail!("there are {} accounts: name one by --namespace", accounts.len());
+        };
+        return Ok(account.root);
+    };
+    let mut found = Vec::new();
+    for account in accounts {
+        let control = metadata.snapshot(account.id, None).await?;
+        let scope = control.scope_of(account.root);
+        found.extend(control.resolve(&scope, name).map(|organization| organization.id));
+    }
+    match found.as_slice() {
+        [id] => Ok(*id),
+        [] => anyhow::bail!("no organization has the id or alias {name:?}"),
+        _ => anyhow::bail!("several accounts know {name:?}: give the organization's id"),
+    }
+}
+
+fn tell(file: &Path, tally: &Tally) {
+    println!("{}: {}", file.display(), tally.sentence());
+    for named in &tally.named {
+        eprintln!("  record {}: {}: {}", named.record, named.code, named.message);
+    }
+}
+
+impl Report {
+    fn add(&mut self, file: &Path, tally: Tally) {
+        self.received += tally.received;
+        self.accepted += tally.accepted;
+        self.duplicate += tally.duplicate;
+        self.conflict += tally.conflict;
+        self.refused += tally.refused;
+        self.files.push(FileReport {
+            file: file.display().to_string(),
+            tally,
+        });
     }
 }

@@ -1,0 +1,112 @@
+//! What can end an import.
+
+use std::path::PathBuf;
+
+use domain::kind::Kind;
+
+/// Why an import ended early. What was delivered before stays, and the next run goes on after it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read or written.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was tried, such as "read".
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The name does not tell the form of the file.
+    #[error("{} ends in no known form: name it with --format", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A CSV file has no column of that name.
+    #[error("there is no column {column:?}: the header has {header}")]
+    UnknownColumn {
+        /// What the mapping asks for.
+        column: String,
+        /// The columns there are.
+        header: String,
+    },
+    /// A CSV file was given without a mapping.
+    #[error("CSV needs a mapping file: name it with --mapping")]
+    MappingMissing,
+    /// The mapping file does not say what it should.
+    #[error("the mapping file {} does not hold: {reason}", path.display())]
+    Mapping {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A record is longer than any event may be.
+    #[error("record {record} is longer than {limit} bytes")]
+    RecordTooLong {
+        /// Number of the record, from 1.
+        record: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A ZIP file cannot be taken apart.
+    #[error("{} is no ZIP this program reads: {reason}", path.display())]
+    Zip {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A Parquet file cannot be read.
+    #[error("could not read {} as Parquet", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the reader said.
+        source: usage::import_parquet::ParquetError,
+    },
+    /// The store did not take the events.
+    #[error("the store refused a batch")]
+    Store(#[from] usage::Error),
+    /// The server could not be reached or broke off.
+    #[error("could not send events to {url}")]
+    Unreachable {
+        /// Where to.
+        url: String,
+        /// What the client said.
+        source: reqwest::Error,
+    },
+    /// The server answered with something other than outcomes.
+    #[error("{url} answered {status}: {body}")]
+    Answer {
+        /// Where to.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// Start of the body.
+        body: String,
+    },
+    /// A thread of the import ended unexpectedly.
+    #[error("a thread of the import ended unexpectedly")]
+    Broken,
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Io { .. } | Self::Unreachable { .. } => Kind::Unavailable,
+            Self::UnknownFormat { .. }
+            | Self::UnknownColumn { .. }
+            | Self::MappingMissing
+            | Self::Mapping { .. }
+            | Self::RecordTooLong { .. }
+            | Self::Zip { .. }
+            | Self::Parquet { .. }
+            | Self::Answer { .. } => Kind::Invalid,
+            Self::Store(error) => error.kind(),
+            Self::Broken => Kind::Internal,
+        }
+    }
+}
