@@ -95,7 +95,8 @@ impl Variant {
         let data = format!(
             concat!(
                 r#"{{"project":"{}","folder":"D{:02}","asset":"{}","assetType":"{}","#,
-                r#""environment":"production","taskName":"{}","status":"SUCCESS","#,
+                r#""environment":"production","taskType":"charter","taskName":"{}","#,
+                r#""coresUsed":"2","status":"SUCCESS","#,
                 r#""carrier":"{}","hours":{}.{:06},"miles":{}"#,
             ),
             pick(&ORIGINS, 2),

@@ -1,5 +1,7 @@
 //! `bench ingest`: how fast usage becomes durable and deduplicated, beside the yardsticks.
 
+mod page;
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use super::disk::{self, SyncTimes};
+use super::disk;
 use super::events::Events;
 use super::load::{self, Form, Until};
 use super::machine::Machine;
@@ -87,7 +89,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let machine = Machine::read(&folder)?;
     fs::remove_dir_all(&folder)?;
-    let text = document(
+    let text = page::text(
         &machine,
         sync_times,
         &measured,
@@ -206,104 +208,4 @@ fn said(measured: Measured) -> Measured {
         report::thousands(measured.rate.per_second())
     );
     measured
-}
-
-fn document(
-    machine: &Machine,
-    sync: SyncTimes,
-    measured: &[Measured],
-    yardsticks: &Yardsticks,
-    event_bytes: u64,
-) -> String {
-    let table = table(measured, yardsticks);
-    let (p50, p99) = (sync.p50.as_micros(), sync.p99.as_micros());
-    let version = &yardsticks.chdb.version;
-    format!(
-        "# Ingest: durable, deduplicated events per second\n\n\
-         Machine: {machine}. The load client shares its cores with the server.\n\n\
-         fdatasync after 4 KiB: p50 {p50} µs, p99 {p99} µs.\n\n\
-         Events are CloudEvents of {event_bytes} bytes on average with unique ids. An event counts \
-         when its acknowledgement came, which is after fdatasync and after it was told apart from \
-         every earlier one. All rows are from one run of `cargo xtask bench ingest`; ratios are \
-         events per second divided by the yardstick's.\n\n\
-         {table}\n\
-         PostgreSQL: one COPY of the same events (source, id, type, time, subject, data jsonb) \
-         into a table with a unique index on (source, id), settings as installed. chDB is \
-         ClickHouse {version}: one INSERT of the same NDJSON by JSONEachRow into MergeTree; it \
-         neither tells duplicates apart nor syncs its parts. `data JSON` is the peer, \
-         `data String` the ceiling.\n"
-    )
-}
-
-fn table(measured: &[Measured], yardsticks: &Yardsticks) -> String {
-    let Yardsticks { postgres, chdb } = yardsticks;
-    let yards = [*postgres, chdb.json, chdb.string];
-    let names = [
-        "PostgreSQL COPY, unique index",
-        "chDB, `data JSON`",
-        "chDB, `data String`",
-    ];
-    let peers = names.into_iter().zip(yards);
-    let peers = peers.map(|(name, rate)| Measured {
-        name,
-        rate,
-        target: None,
-    });
-    let peers: Vec<Measured> = peers.collect();
-    let row = |measured: &Measured| {
-        let rate = measured.rate.per_second();
-        let mut row = vec![measured.name.to_owned(), report::thousands(rate)];
-        row.extend(yards.map(|yard| format!("{:.2}", rate / yard.per_second())));
-        row.push(measured.target.map_or_else(String::new, |target| {
-            let verdict = if rate >= target { "met" } else { "missed" };
-            format!("{} {verdict}", report::thousands(target))
-        }));
-        row
-    };
-    let rows: Vec<Vec<String>> = measured.iter().chain(&peers).map(row).collect();
-    let head = [
-        "way in",
-        "events/s",
-        "× PostgreSQL",
-        "× chDB JSON",
-        "× chDB String",
-        "target",
-    ];
-    report::table(&head, &rows)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Chdb, Measured, Rate, Yardsticks, table};
-
-    #[test]
-    fn every_way_in_is_held_against_every_yardstick_and_its_target() {
-        let rate = |events| Rate {
-            events,
-            seconds: 1.0,
-        };
-        let chdb = Chdb {
-            version: String::new(),
-            json: rate(200),
-            string: rate(400),
-        };
-        let yardsticks = Yardsticks {
-            postgres: rate(50),
-            chdb,
-        };
-        let measured = Measured {
-            name: "import",
-            rate: rate(100),
-            target: Some(300.0),
-        };
-        let text = table(&[measured], &yardsticks);
-        assert!(
-            text.contains("| import | 100 | 2.00 | 0.50 | 0.25 | 300 missed |"),
-            "{text}"
-        );
-        assert!(
-            text.contains("| chDB, `data JSON` | 200 | 4.00 | 1.00 | 0.50 |  |"),
-            "{text}"
-        );
-    }
 }

@@ -81,9 +81,10 @@ fn disk(folder: &Path) -> Result<String> {
     Ok(format!("{kind} on {}", medium(&number)))
 }
 
+/// Kind and size; virtual disks do not tell what they are made of.
 fn medium(number: &str) -> String {
+    let device = fs::canonicalize(Path::new("/sys/dev/block").join(number)).unwrap_or_default();
     let read = |name: &str| {
-        let device = Path::new("/sys/dev/block").join(number);
         // A partition's queue belongs to the whole disk, one folder up.
         let found = fs::read_to_string(device.join(name));
         found
@@ -91,12 +92,18 @@ fn medium(number: &str) -> String {
             .unwrap_or_default()
     };
     let sectors: u64 = read("size").trim().parse().unwrap_or(0);
-    let gib = sectors / 2 / 1024 / 1024;
-    match read("queue/rotational").trim() {
-        "1" => format!("a rotating disk of {gib} GiB"),
-        "0" => format!("a solid-state disk of {gib} GiB"),
-        _ => "a disk of unknown kind".to_owned(),
-    }
+    let name = device
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let kind = match read("queue/rotational").trim() {
+        _ if name.starts_with("vd") => "virtual",
+        "1" => "rotating",
+        "0" => "solid-state",
+        _ => "unnamed",
+    };
+    format!("a {kind} disk of {} GiB", sectors / 2 / 1024 / 1024)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A PostgreSQL server of our own: fresh folder, free loopback port, gone at the end.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{find_program, is_root};
 use crate::process::{self, Running, Signal};
@@ -69,10 +70,9 @@ impl Postgres {
             port,
         };
         postgres.initialize()?;
-        postgres.server = Some(Running::start(
-            &mut postgres.serve(durability),
-            Signal::Interrupt,
-        )?);
+        let mut serve = postgres.serve(durability);
+        serve.stderr(File::create(postgres.log())?);
+        postgres.server = Some(Running::start(&mut serve, Signal::Interrupt)?);
         postgres.wait()?;
         Ok(postgres)
     }
@@ -92,36 +92,19 @@ impl Postgres {
 
     fn initialize(&self) -> Result<()> {
         let mut initdb = self.unprivileged("initdb");
-        initdb.args([
-            "--auth",
-            "trust",
-            "--username",
-            SERVER_USER,
-            "--encoding",
-            "UTF8",
-        ]);
+        initdb.args(["--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]);
         initdb
-            .args(["--locale", "C", "--no-sync", "--pgdata"])
+            .args(["--username", SERVER_USER, "--pgdata"])
             .arg(self.data());
         process::output(&mut initdb).map(drop)
     }
 
     fn serve(&self, durability: Durability) -> Command {
         let mut command = self.unprivileged("postgres");
-        command.args([
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "log_min_messages=fatal",
-        ]);
-        command.args([
-            "-c",
-            "unix_socket_directories=",
-            "-p",
-            &self.port.to_string(),
-        ]);
+        command.args(["--listen_addresses=127.0.0.1", "--unix_socket_directories="]);
+        command.args([format!("--port={}", self.port)]);
         if durability == Durability::Forgetful {
-            command.args(["-c", "fsync=off"]);
+            command.arg("--fsync=off");
         }
         command.arg("-D").arg(self.data());
         command
@@ -131,13 +114,8 @@ impl Postgres {
     fn unprivileged(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         if is_root() {
-            command.args([
-                "--reuid",
-                SERVER_USER,
-                "--regid",
-                SERVER_USER,
-                "--clear-groups",
-            ]);
+            command.args(["--reuid", SERVER_USER, "--regid", SERVER_USER]);
+            command.arg("--clear-groups");
         }
         command
             .args(["--pdeathsig", "INT", "--"])
@@ -148,20 +126,27 @@ impl Postgres {
 
     fn wait(&mut self) -> Result<()> {
         let ready = self.programs.join("pg_isready");
-        let port = self.port.to_string();
+        let (port, log) = (self.port.to_string(), self.log());
         let server = self.server.as_mut().context("the server was not started")?;
         process::wait_for("the start of PostgreSQL", START_LIMIT, || {
             if server.ended()? {
-                anyhow::bail!("PostgreSQL ended while starting");
+                bail!(
+                    "PostgreSQL ended while starting: {}",
+                    fs::read_to_string(&log)?
+                );
             }
             let mut ask = Command::new(&ready);
-            let answers = process::succeeds(ask.args(["-q", "-h", "127.0.0.1", "-p", &port]));
-            Ok(answers.then_some(()))
+            ask.args(["-q", "-h", "127.0.0.1", "-U", SERVER_USER, "-p", &port]);
+            Ok(process::succeeds(&mut ask).then_some(()))
         })
     }
 
     fn data(&self) -> PathBuf {
         self.folder.join("data")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
     }
 }
 
