@@ -12,8 +12,13 @@ mod peers;
 mod report;
 mod server;
 
+use std::env;
+
 use anyhow::Result;
 use clap::Subcommand;
+
+use crate::process;
+use crate::workspace::cargo;
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -24,7 +29,13 @@ pub(crate) enum Bench {
     Memory(memory::Options),
 }
 
+/// Measures with an optimized build of this program, which shares its cores with the server.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
+    if cfg!(debug_assertions) {
+        let mut optimized = cargo();
+        optimized.args(["run", "--release", "--quiet", "--package", "xtask", "--"]);
+        return process::run(optimized.args(env::args_os().skip(1)));
+    }
     match bench {
         Bench::Ingest(options) => ingest::run(options),
         Bench::Memory(options) => memory::run(options),

@@ -5,6 +5,7 @@
 mod layers;
 mod map;
 mod names;
+mod purity;
 mod sizes;
 mod texts;
 pub(crate) mod tokens;
@@ -15,7 +16,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::process;
 use crate::workspace::{Metadata, root};
@@ -57,6 +58,7 @@ fn check(files: &[File]) -> Vec<Problem> {
         problems.extend(sizes::check(file));
         if file.is_rust() {
             problems.extend(texts::check(file));
+            problems.extend(purity::check(file));
         }
     }
     problems.extend(map::orphans(files));
@@ -91,6 +93,8 @@ impl fmt::Display for Problem {
 }
 
 /// Every text file that is, or is about to be, part of the repository.
+///
+/// Where git is absent or refuses, it is every file outside the folders that are never part of it.
 fn files(root: &Path) -> Result<Vec<File>> {
     let mut git = Command::new("git");
     git.current_dir(root).args([
@@ -100,20 +104,41 @@ fn files(root: &Path) -> Result<Vec<File>> {
         "--others",
         "--exclude-standard",
     ]);
-    let listed = process::output(&mut git).context("tidy reads the repository through git")?;
+    let paths = match process::output(&mut git) {
+        Ok(listed) => listed.split_terminator('\0').map(str::to_owned).collect(),
+        Err(_) => walk(root, "")?,
+    };
     let mut files = Vec::new();
-    for path in listed.split_terminator('\0') {
-        let Ok(bytes) = fs::read(root.join(path)) else {
+    for path in paths {
+        let Ok(bytes) = fs::read(root.join(&path)) else {
             continue;
         };
         if let Ok(text) = String::from_utf8(bytes) {
-            files.push(File {
-                path: path.to_owned(),
-                text,
-            });
+            files.push(File { path, text });
         }
     }
     Ok(files)
+}
+
+/// Paths below a folder, from the top folder.
+fn walk(root: &Path, folder: &str) -> Result<Vec<String>> {
+    const NEVER: [&str; 3] = [".git", "target", "tallyport-data"];
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(root.join(folder))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let path = if folder.is_empty() {
+            name.clone()
+        } else {
+            format!("{folder}/{name}")
+        };
+        if !entry.file_type()?.is_dir() {
+            paths.push(path);
+        } else if !NEVER.contains(&name.as_str()) {
+            paths.extend(walk(root, &path)?);
+        }
+    }
+    Ok(paths)
 }
 
 #[cfg(test)]
@@ -131,6 +156,23 @@ mod tests {
     /// Lines and texts of problems.
     pub(super) fn said(problems: &[Problem]) -> Vec<String> {
         problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_copy_without_git_has_the_same_sources() {
+        let root = crate::workspace::root();
+        let sources = |paths: Vec<String>| {
+            let rust = paths
+                .into_iter()
+                .filter(|path| path.rsplit('.').next() == Some("rs"));
+            rust.collect::<std::collections::BTreeSet<_>>()
+        };
+        let listed = super::files(&root)
+            .unwrap()
+            .into_iter()
+            .map(|file| file.path)
+            .collect();
+        assert_eq!(sources(listed), sources(super::walk(&root, "").unwrap()));
     }
 
     #[test]

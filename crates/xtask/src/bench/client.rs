@@ -18,6 +18,7 @@ pub(crate) struct Client {
     stream: BufReader<TcpStream>,
     credential: String,
     request: Vec<u8>,
+    line: String,
 }
 
 /// What the server said.
@@ -33,11 +34,11 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
-        let stream = BufReader::new(stream);
         Ok(Self {
-            stream,
+            stream: BufReader::new(stream),
             credential: credential.to_owned(),
             request: Vec::new(),
+            line: String::new(),
         })
     }
 
@@ -107,7 +108,7 @@ impl Client {
     }
 
     fn answer(&mut self) -> Result<Answer> {
-        let status_line = self.line()?;
+        let status_line = self.read_line()?;
         let status = status_line
             .split(' ')
             .nth(1)
@@ -115,14 +116,11 @@ impl Client {
             .parse()?;
         let mut length = 0;
         let mut is_chunked = false;
-        loop {
-            let line = self.line()?.to_ascii_lowercase();
-            match line.split_once(':') {
-                None => break,
-                Some(("content-length", value)) => length = value.trim().parse()?,
-                Some(("transfer-encoding", _)) => is_chunked = true,
-                Some(_) => {}
+        while let Some((name, value)) = self.read_line()?.split_once(':') {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse()?;
             }
+            is_chunked |= name.eq_ignore_ascii_case("transfer-encoding");
         }
         let body = if is_chunked {
             self.chunks()?
@@ -135,9 +133,9 @@ impl Client {
     fn chunks(&mut self) -> Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
-            let length = usize::from_str_radix(&self.line()?, 16)?;
+            let length = usize::from_str_radix(self.read_line()?, 16)?;
             body.extend(self.bytes(length)?);
-            self.line()?;
+            self.read_line()?;
             if length == 0 {
                 return Ok(body);
             }
@@ -150,12 +148,12 @@ impl Client {
         Ok(body)
     }
 
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
+    fn read_line(&mut self) -> Result<&str> {
+        self.line.clear();
+        if self.stream.read_line(&mut self.line)? == 0 {
             bail!("the server closed the connection");
         }
-        Ok(line.trim_end().to_owned())
+        Ok(self.line.trim_end())
     }
 }
 
