@@ -116,7 +116,7 @@ fn send(
         return answer.expect(204).map(drop);
     }
     let counts = answer.json(200)?;
-    if counts["accepted"].as_u64() != Some(count) {
+    if counts["counts"]["accepted"].as_u64() != Some(count) {
         bail!("of {count} new events not all were accepted: {counts}");
     }
     Ok(())

@@ -16,6 +16,8 @@ use crate::workspace::scratch;
 
 /// Account that Debian makes for the server, which refuses to run as root.
 const SERVER_USER: &str = "postgres";
+/// Every story has a database and a pool of its own, and many run at once.
+const CONNECTIONS_MAX: u32 = 300;
 const START_LIMIT: Duration = Duration::from_mins(1);
 /// Lets others pass through a folder.
 const PASS_MODE: u32 = 0o001;
@@ -102,7 +104,8 @@ impl Postgres {
     fn serve(&self, durability: Durability) -> Command {
         let mut command = self.unprivileged("postgres");
         command.args(["--listen_addresses=127.0.0.1", "--unix_socket_directories="]);
-        command.args([format!("--port={}", self.port)]);
+        command.arg(format!("--port={}", self.port));
+        command.arg(format!("--max_connections={CONNECTIONS_MAX}"));
         if durability == Durability::Forgetful {
             command.arg("--fsync=off");
         }
