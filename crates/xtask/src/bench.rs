@@ -1,0 +1,43 @@
+//! Measurements against committed targets, written as tables with the machine named.
+
+mod client;
+mod disk;
+mod events;
+mod ingest;
+mod load;
+mod machine;
+mod memory;
+mod metering;
+mod peers;
+mod report;
+mod server;
+
+use std::env;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::process;
+use crate::workspace::cargo;
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// Durable, deduplicated events per second, beside PostgreSQL and chDB.
+    Ingest(ingest::Options),
+    /// Peak memory of ingest, compaction and each export, and start-up times.
+    Memory(memory::Options),
+}
+
+/// Measures with an optimized build of this program, which shares its cores with the server.
+pub(crate) fn run(bench: &Bench) -> Result<()> {
+    if cfg!(debug_assertions) {
+        let mut optimized = cargo();
+        optimized.args(["run", "--release", "--quiet", "--package", "xtask", "--"]);
+        return process::run(optimized.args(env::args_os().skip(1)));
+    }
+    match bench {
+        Bench::Ingest(options) => ingest::run(options),
+        Bench::Memory(options) => memory::run(options),
+    }
+}
