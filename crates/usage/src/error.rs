@@ -19,7 +19,7 @@ pub enum Error {
         /// On which file or folder.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file system is full; nothing of the batch is kept.
     #[error("no space left to {action} {}", path.display())]

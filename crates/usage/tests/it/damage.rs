@@ -18,7 +18,7 @@ use usage::{Error, compact, events};
 use crate::model::usage_row;
 use crate::random;
 
-fn layout() -> Layout {
+pub(crate) fn layout() -> Layout {
     let rule = ReadingRule {
         event_type: "a".into(),
         filters: Vec::new(),
