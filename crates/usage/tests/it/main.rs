@@ -1,0 +1,3 @@
+//! Stories about the store as others use it.
+
+mod intake;
