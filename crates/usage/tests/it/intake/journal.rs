@@ -115,10 +115,10 @@ async fn two_files(ground: &Ground) -> (std::path::PathBuf, std::path::PathBuf) 
     let store = ground.open();
     ground.disk.set_space(Some(200));
     store.flush_now().unwrap_err();
-    ground.disk.set_space(None);
     let second = ground.files(".journal").remove(1);
     drop(store);
     ground.disk.kill();
+    ground.disk.set_space(None);
     (first, second)
 }
 
