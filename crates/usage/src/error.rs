@@ -131,6 +131,38 @@ impl Error {
         }
     }
 
+    /// The same error once more, for each of several callers.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Io {
+                action,
+                path,
+                source,
+            } => {
+                let source = io::Error::new(source.kind(), source.to_string());
+                Self::Io {
+                    action,
+                    path: path.clone(),
+                    source,
+                }
+            }
+            Self::DiskFull { action, path } => Self::DiskFull {
+                action,
+                path: path.clone(),
+            },
+            Self::Corrupt {
+                path,
+                offset,
+                reason,
+            } => Self::corrupt(path, *offset, reason.clone()),
+            Self::ReadOnly { reason } => Self::ReadOnly {
+                reason: reason.clone(),
+            },
+            Self::Closed => Self::Closed,
+            other => Self::Internal(other.to_string()),
+        }
+    }
+
     /// The class of the error.
     pub fn kind(&self) -> Kind {
         match self {

@@ -13,7 +13,7 @@ use crate::identity::Identity;
 pub(crate) mod frame;
 pub(crate) mod recovery;
 
-use frame::{Chain, FileHeader, FrameBuilder, FrameKind};
+use frame::{Chain, FileHeader, FinishedFrame, FrameBuilder, FrameKind};
 
 /// Folder of the journal inside the store's.
 pub(crate) const FOLDER: &str = "journal";
@@ -107,20 +107,24 @@ impl Journal {
         identity: Identity,
         end: &recovery::End,
     ) -> Result<Self> {
+        if let Some(unused) = &end.unused {
+            disk.remove(unused)
+                .map_err(|error| Error::io("remove", unused, error))?;
+        }
+        for cut in &end.cuts {
+            cut_file(disk, cut).map_err(|error| Error::io("cut", &cut.path, error))?;
+        }
         let path = folder.join(file_name(end.number));
         let mut file = disk
             .append(&path)
             .map_err(|error| Error::io("open", &path, error))?;
-        let repair = |file: &mut Box<dyn Appender>| {
-            if file.length() > end.offset {
-                file.truncate(end.offset)?;
-            }
+        let again = |file: &mut Box<dyn Appender>| {
             if let Some((offset, bytes)) = &end.last_frame {
                 file.overwrite(*offset, bytes)?;
             }
             file.sync()
         };
-        repair(&mut file).map_err(|error| Error::io("repair", &path, error))?;
+        again(&mut file).map_err(|error| Error::io("write again", &path, error))?;
         Ok(Self {
             disk: Arc::clone(disk),
             folder: folder.to_owned(),
@@ -143,7 +147,7 @@ impl Journal {
     }
 
     /// Writes one frame and makes it durable.
-    pub(crate) fn append(&mut self, frame: &mut FinishedFrame<'_>) -> Result<(), Failure> {
+    pub(crate) fn append(&mut self, frame: FinishedFrame<'_>) -> Result<(), Failure> {
         let good = self.file.length();
         if let Err(error) = self.file.write(frame.bytes) {
             return Err(self.refuse(good, error));
@@ -179,13 +183,8 @@ impl Journal {
             })?;
         let mut seal = FrameBuilder::default();
         seal.clear();
-        let (bytes, checksum) = seal.finish(FrameKind::Seal, self.chain, [].into_iter());
-        let mut seal = FinishedFrame {
-            bytes,
-            checksum,
-            count: 0,
-        };
-        if let Err(failure) = self.append(&mut seal) {
+        let seal = seal.finish(FrameKind::Seal, self.chain, [].into_iter());
+        if let Err(failure) = self.append(seal) {
             self.disk.remove(&next.path).ok();
             return Err(failure);
         }
@@ -194,13 +193,9 @@ impl Journal {
     }
 }
 
-/// A frame ready to be written.
-#[derive(Debug)]
-pub(crate) struct FinishedFrame<'a> {
-    /// All its bytes.
-    pub(crate) bytes: &'a [u8],
-    /// Its checksum, named by the next one.
-    pub(crate) checksum: u64,
-    /// Rows inside.
-    pub(crate) count: u32,
+/// Cuts off what was never answered, durably.
+fn cut_file(disk: &Arc<dyn Disk>, cut: &recovery::Cut) -> std::io::Result<()> {
+    let mut file = disk.append(&cut.path)?;
+    file.truncate(cut.offset)?;
+    file.sync()
 }

@@ -193,13 +193,13 @@ impl FrameBuilder {
         self.count
     }
 
-    /// Ends the frame; gives its bytes and its checksum.
+    /// Ends the frame.
     pub(crate) fn finish<'a>(
         &mut self,
         kind: FrameKind,
         chain: Chain,
         counters: impl ExactSizeIterator<Item = (&'a Option<OrganizationId>, &'a Counters)>,
-    ) -> (&[u8], u64) {
+    ) -> FinishedFrame<'_> {
         let number = u32::try_from(counters.len()).expect("fewer than a frame has events");
         self.bytes.extend_from_slice(&number.to_le_bytes());
         for (organization, counters) in counters {
@@ -229,8 +229,23 @@ impl FrameBuilder {
         };
         header.checksum = header.checksum_with(&self.bytes[FRAME_HEADER_BYTES..], chain.seed);
         self.bytes[..FRAME_HEADER_BYTES].copy_from_slice(&header.encode(chain.seed));
-        (&self.bytes, header.checksum)
+        FinishedFrame {
+            bytes: &self.bytes,
+            checksum: header.checksum,
+            count: self.count,
+        }
     }
+}
+
+/// A frame ready to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FinishedFrame<'a> {
+    /// All its bytes.
+    pub(crate) bytes: &'a [u8],
+    /// Its checksum, named by the next one.
+    pub(crate) checksum: u64,
+    /// Rows inside.
+    pub(crate) count: u32,
 }
 
 /// Where in the chain of frames the next one goes.

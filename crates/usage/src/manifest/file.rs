@@ -85,7 +85,10 @@ fn checksum_line(text: &[u8]) -> String {
     format!("{CHECKSUM_LABEL}{}\n", hex_checksum(checksum(text)))
 }
 
-/// Replaces the manifest; after `Ok` it is durable, after `Err` the old or the new one counts.
+/// Replaces the manifest.
+///
+/// After `Ok` it is durable. After `DiskFull` the old one counts; after any other error nobody
+/// knows before the next start.
 pub(crate) fn store(disk: &Arc<dyn Disk>, folder: &Path, manifest: &Manifest) -> Result<()> {
     debug_assert!(check(manifest).is_ok(), "segments are contiguous");
     let mut text = serde_json::to_string_pretty(manifest)
@@ -99,10 +102,18 @@ pub(crate) fn store(disk: &Arc<dyn Disk>, folder: &Path, manifest: &Manifest) ->
         disk.remove(&next).ok();
         return Err(error);
     }
+    let unclear = |action, path: &Path, source| {
+        let path = path.to_owned();
+        Error::Io {
+            action,
+            path,
+            source,
+        }
+    };
     disk.rename(&next, &path)
-        .map_err(|error| Error::io("replace", &path, error))?;
+        .map_err(|error| unclear("replace", &path, error))?;
     disk.sync_folder(folder)
-        .map_err(|error| Error::io("sync", folder, error))
+        .map_err(|error| unclear("sync", folder, error))
 }
 
 fn write(disk: &Arc<dyn Disk>, path: &PathBuf, bytes: &[u8]) -> Result<()> {

@@ -20,7 +20,9 @@ pub(crate) struct KeyMaker {
 
 impl KeyMaker {
     pub(crate) fn new(identity: &Identity) -> Self {
-        Self { blank: SipHasher24::new_with_key(&identity.secret) }
+        Self {
+            blank: SipHasher24::new_with_key(&identity.secret),
+        }
     }
 
     /// The key of an event: lengths keep ("a", "bc") apart from ("ab", "c").
@@ -66,7 +68,10 @@ impl Hasher for KeyBits {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is what is wanted"
+    )]
     fn write_u128(&mut self, key: u128) {
         self.0 = key as u64;
     }

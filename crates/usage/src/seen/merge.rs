@@ -19,14 +19,20 @@ const TIER_KEYS_MIN: u64 = 1 << 16;
 
 /// The size class of a run: each holds up to four times the one below.
 fn tier(keys: u64) -> u32 {
-    (keys.max(TIER_KEYS_MIN) / TIER_KEYS_MIN).ilog2().div_ceil(2)
+    (keys.max(TIER_KEYS_MIN) / TIER_KEYS_MIN)
+        .ilog2()
+        .div_ceil(2)
 }
 
 /// Which neighbours to merge next, oldest run first: the newest ones of small classes.
 pub(crate) fn choose(keys: &[u64]) -> Option<Range<usize>> {
     let highest = keys.iter().map(|keys| tier(*keys)).max()?;
     (0..=highest).find_map(|class| {
-        let small = keys.iter().rev().take_while(|keys| tier(**keys) <= class).count();
+        let small = keys
+            .iter()
+            .rev()
+            .take_while(|keys| tier(**keys) <= class)
+            .count();
         (small >= RUNS_PER_TIER_MAX).then(|| keys.len() - small..keys.len())
     })
 }
@@ -39,7 +45,10 @@ pub(crate) fn merge(
     identity: &Identity,
     inputs: &[Arc<Run>],
 ) -> Result<Written> {
-    let mut walks: Vec<Walk> = inputs.iter().map(|run| Walk::new(Arc::clone(run))).collect();
+    let mut walks: Vec<Walk> = inputs
+        .iter()
+        .map(|run| Walk::new(Arc::clone(run)))
+        .collect();
     let mut heap = BinaryHeap::new();
     for (index, walk) in walks.iter_mut().enumerate() {
         if let Some(entry) = walk.next()? {
@@ -49,7 +58,11 @@ pub(crate) fn merge(
     let mut writer = RunWriter::create(disk, path, identity)?;
     while let Some(Reverse((key, sequence, index, fingerprint))) = heap.pop() {
         let fingerprint = domain::event::Fingerprint(fingerprint);
-        writer.push(Entry { key, fingerprint, sequence })?;
+        writer.push(Entry {
+            key,
+            fingerprint,
+            sequence,
+        })?;
         let next = walks.get_mut(index).map(Walk::next).transpose()?.flatten();
         if let Some(entry) = next {
             heap.push(Reverse(head(entry, index)));
@@ -75,7 +88,13 @@ pub(crate) struct Walk {
 
 impl Walk {
     pub(crate) fn new(run: Arc<Run>) -> Self {
-        Self { run, block: 0, page_in_block: 0, page: None, entry: 0 }
+        Self {
+            run,
+            block: 0,
+            page_in_block: 0,
+            page: None,
+            entry: 0,
+        }
     }
 
     /// The next entry; `None` behind the last.
@@ -98,5 +117,12 @@ impl Walk {
             self.page_in_block += 1;
             self.entry = 0;
         }
+    }
+
+    /// Offset of the page the last entry came from.
+    pub(crate) fn offset(&self) -> u64 {
+        let block = self.run.blocks().get(self.block);
+        let pages = self.page_in_block.saturating_sub(1) * PAGE_BYTES;
+        block.map_or(0, |block| block.offset) + pages as u64
     }
 }

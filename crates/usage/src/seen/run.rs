@@ -92,7 +92,9 @@ impl Block {
 
     /// Which page holds the key, if any does.
     fn page_of(&self, key: Key) -> Option<usize> {
-        self.fences.partition_point(|fence| *fence <= key.0).checked_sub(1)
+        self.fences
+            .partition_point(|fence| *fence <= key.0)
+            .checked_sub(1)
     }
 }
 
@@ -122,7 +124,12 @@ impl Run {
             std::io::ErrorKind::NotFound => Error::corrupt(path, 0, "the file is missing"),
             _ => Error::io("open", path, error),
         })?;
-        let mut run = Self { path: path.to_owned(), reader, keys: 0, blocks: Vec::new() };
+        let mut run = Self {
+            path: path.to_owned(),
+            reader,
+            keys: 0,
+            blocks: Vec::new(),
+        };
         run.check_header(identity)?;
         run.read_index(identity)?;
         if filters == Filters::Read {
@@ -145,7 +152,10 @@ impl Run {
     }
 
     pub(crate) fn read(&self, offset: u64, length: usize) -> Result<bytes::Bytes> {
-        if offset.checked_add(length as u64).is_none_or(|end| end > self.reader.length()) {
+        if offset
+            .checked_add(length as u64)
+            .is_none_or(|end| end > self.reader.length())
+        {
             return Err(self.corrupt(offset, "the file ends before its contents do"));
         }
         self.reader
@@ -240,18 +250,17 @@ impl Page {
         fits.then_some(Self { bytes, count })
     }
 
-    /// Entries inside.
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
     /// Entry `index`, in order of keys.
     pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
         let start = PAGE_HEADER_BYTES + index * ENTRY_BYTES;
         let mut fields = Fields(self.bytes.get(start..start + ENTRY_BYTES)?);
         let key = Key(u128::from_le_bytes(fields.array()?));
         let (fingerprint, sequence) = (Fingerprint(fields.u64()?), fields.u64()?);
-        (index < self.count).then_some(Entry { key, fingerprint, sequence })
+        (index < self.count).then_some(Entry {
+            key,
+            fingerprint,
+            sequence,
+        })
     }
 
     fn find(&self, key: Key) -> Option<Entry> {
@@ -291,7 +300,12 @@ impl Footer {
     pub(crate) fn encode(&self, identity: &Identity) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FOOTER_BYTES);
         bytes.extend_from_slice(&identity.store);
-        for number in [self.blocks, self.keys, self.index_offset, self.index_checksum] {
+        for number in [
+            self.blocks,
+            self.keys,
+            self.index_offset,
+            self.index_checksum,
+        ] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
         bytes.extend_from_slice(&MAGIC);
@@ -337,7 +351,9 @@ pub(crate) fn encode_index(blocks: &[Block]) -> Vec<u8> {
 }
 
 fn decode_index(bytes: &[u8], count: u64) -> Option<Vec<Block>> {
-    let split = usize::try_from(count).ok()?.checked_mul(BLOCK_INDEX_BYTES)?;
+    let split = usize::try_from(count)
+        .ok()?
+        .checked_mul(BLOCK_INDEX_BYTES)?;
     let (heads, fences) = bytes.split_at_checked(split)?;
     let mut fences = Fields(fences);
     let mut blocks = Vec::new();
@@ -347,8 +363,17 @@ fn decode_index(bytes: &[u8], count: u64) -> Option<Vec<Block>> {
         let (keys, filter_bytes) = (fields.u32()?, fields.u32()?);
         let own = fences.take(pages.checked_mul(FENCE_BYTES)?)?;
         let fence = |bytes: &[u8]| bytes.try_into().ok().map(u128::from_le_bytes);
-        let fences = own.chunks_exact(FENCE_BYTES).map(fence).collect::<Option<_>>()?;
-        blocks.push(Block { offset, keys, filter_bytes, fences, filter: Vec::new() });
+        let fences = own
+            .chunks_exact(FENCE_BYTES)
+            .map(fence)
+            .collect::<Option<_>>()?;
+        blocks.push(Block {
+            offset,
+            keys,
+            filter_bytes,
+            fences,
+            filter: Vec::new(),
+        });
     }
     fences.0.is_empty().then_some(blocks)
 }

@@ -2,6 +2,7 @@
 
 mod assembled;
 mod damage;
+mod intake;
 mod model;
 mod random;
 

@@ -29,7 +29,6 @@ pub(crate) struct Written {
 }
 
 /// A run being written. Memory is bounded by one block: its keys' filter.
-#[derive(Debug)]
 pub(crate) struct RunWriter {
     path: PathBuf,
     identity: Identity,
@@ -45,14 +44,23 @@ pub(crate) struct RunWriter {
     last: Option<Entry>,
 }
 
+impl std::fmt::Debug for RunWriter {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "RunWriter({}, {} keys)",
+            self.path.display(),
+            self.keys
+        )
+    }
+}
+
 impl RunWriter {
     /// Starts a new file.
-    pub(crate) fn create(
-        disk: &Arc<dyn Disk>,
-        path: &Path,
-        identity: &Identity,
-    ) -> Result<Self> {
-        let file = disk.create(path).map_err(|error| Error::io("create", path, error))?;
+    pub(crate) fn create(disk: &Arc<dyn Disk>, path: &Path, identity: &Identity) -> Result<Self> {
+        let file = disk
+            .create(path)
+            .map_err(|error| Error::io("create", path, error))?;
         let mut writer = Self {
             path: path.to_owned(),
             identity: *identity,
@@ -107,8 +115,14 @@ impl RunWriter {
         self.put(&index)?;
         self.put(&footer.encode(&self.identity))?;
         self.write_pending()?;
-        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))?;
-        Ok(Written { keys: self.keys, bytes: self.written, checksum: self.sum.digest() })
+        self.file
+            .sync()
+            .map_err(|error| Error::io("sync", &self.path, error))?;
+        Ok(Written {
+            keys: self.keys,
+            bytes: self.written,
+            checksum: self.sum.digest(),
+        })
     }
 
     fn end_page(&mut self) -> Result<()> {
@@ -167,7 +181,13 @@ impl RunWriter {
 }
 
 fn empty_block(offset: u64) -> Block {
-    Block { offset, keys: 0, filter_bytes: 0, fences: Vec::new(), filter: Vec::new() }
+    Block {
+        offset,
+        keys: 0,
+        filter_bytes: 0,
+        fences: Vec::new(),
+        filter: Vec::new(),
+    }
 }
 
 /// A block's filter: checksum, descriptor, fingerprints. Keys come in ascending order.

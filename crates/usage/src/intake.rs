@@ -1,0 +1,133 @@
+//! Steps 3 to 5 of usage in: callers prepare in parallel, one writer decides and makes durable.
+
+use std::sync::Arc;
+
+use domain::event::{Event, Refusal};
+use domain::ids::OrganizationId;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+pub(crate) mod prepare;
+pub(crate) mod writer;
+
+use crate::error::{Error, Result};
+use crate::options::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, QUEUE_UNIT_BYTES};
+use crate::row::Row;
+use crate::shared::Shared;
+use crate::traits::{Outcome, SequencedBatch};
+use prepare::Prepared;
+use writer::Command;
+
+/// A prepared request on its way to the writer.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// What to decide.
+    pub(crate) prepared: Prepared,
+    /// Who waits for it.
+    pub(crate) reply: oneshot::Sender<Result<Vec<Outcome>>>,
+    /// Its share of the queue, given back when the request is answered.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Rows that were numbered elsewhere, on their way to the writer.
+#[derive(Debug)]
+pub(crate) struct Insertion {
+    /// The rows, with contiguous sequences.
+    pub(crate) rows: Vec<Row>,
+    /// Who waits for it.
+    pub(crate) reply: oneshot::Sender<Result<()>>,
+    /// Its share of the queue.
+    pub(crate) permit: OwnedSemaphorePermit,
+}
+
+/// Takes a batch of drafts through steps 3 to 5.
+pub(crate) async fn accept(
+    shared: &Arc<Shared>,
+    namespace: OrganizationId,
+    drafts: Vec<Result<Event, Refusal>>,
+) -> Result<Vec<Outcome>> {
+    shared.check_writable()?;
+    if drafts.is_empty() {
+        return Ok(Vec::new());
+    }
+    check_limit(
+        "the number of events in a batch",
+        drafts.len(),
+        BATCH_EVENTS_MAX,
+    )?;
+    let size = drafts.iter().flatten().map(prepare::event_bytes).sum();
+    check_limit("the size of a batch in bytes", size, BATCH_BYTES_MAX)?;
+    let permit = admit(shared, size).await?;
+    let mut prepared = Prepared::new(shared, namespace, drafts);
+    if prepared.has_candidates() {
+        let keys = shared.keys;
+        let lookup =
+            tokio::task::spawn_blocking(move || prepared.look_up(&keys).map(|()| prepared));
+        prepared = lookup
+            .await
+            .map_err(|error| Error::Internal(format!("a look-up ended early: {error}")))?
+            .inspect_err(|error| shared.break_down(&error.to_string()))?;
+    }
+    let (reply, answer) = oneshot::channel();
+    shared.commands.send(Command::Accept(Request {
+        prepared,
+        reply,
+        permit,
+    }))?;
+    wait(shared, answer).await
+}
+
+/// Takes rows that were numbered elsewhere.
+pub(crate) async fn insert(shared: &Arc<Shared>, batch: SequencedBatch) -> Result<()> {
+    shared.check_writable()?;
+    let rows = batch.rows;
+    check_limit(
+        "the number of rows in a batch",
+        rows.len(),
+        BATCH_EVENTS_MAX,
+    )?;
+    let size = rows.iter().map(prepare::row_bytes).sum();
+    check_limit("the size of a batch in bytes", size, BATCH_BYTES_MAX)?;
+    let contiguous = rows.windows(2).all(
+        |pair| matches!(pair, [one, next] if one.sequence.checked_add(1) == Some(next.sequence)),
+    );
+    if rows.is_empty() || !contiguous {
+        return Err(Error::Internal(
+            "a batch to insert must be contiguous".to_owned(),
+        ));
+    }
+    let permit = admit(shared, size).await?;
+    let (reply, answer) = oneshot::channel();
+    shared.commands.send(Command::Insert(Insertion {
+        rows,
+        reply,
+        permit,
+    }))?;
+    wait(shared, answer).await
+}
+
+async fn wait<T>(shared: &Shared, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
+    match answer.await {
+        Ok(answer) => answer,
+        Err(_) => Err(shared.check_writable().err().unwrap_or(Error::Closed)),
+    }
+}
+
+/// Waits for room in the queue.
+async fn admit(shared: &Arc<Shared>, size: usize) -> Result<OwnedSemaphorePermit> {
+    let whole = (shared.options.queue_bytes_max / QUEUE_UNIT_BYTES).max(1);
+    let units = size.div_ceil(QUEUE_UNIT_BYTES).clamp(1, whole);
+    let units = u32::try_from(units).unwrap_or(u32::MAX);
+    let queue = Arc::clone(&shared.queue);
+    queue
+        .acquire_many_owned(units)
+        .await
+        .map_err(|_| Error::Closed)
+}
+
+fn check_limit(what: &'static str, asked: usize, limit: usize) -> Result<()> {
+    if asked > limit {
+        let (asked, limit) = (asked as u64, limit as u64);
+        return Err(Error::OverLimit { what, asked, limit });
+    }
+    Ok(())
+}
