@@ -195,9 +195,10 @@ mod tests {
     fn each_row_is_written_a_few_times_however_many_come() {
         let mut held: Vec<u64> = Vec::new();
         let (mut stored, mut written) = (0, 0);
-        for _ in 0..2_000 {
-            held.push(20_000);
-            stored += 20_000;
+        for number in 0..2_000 {
+            let fresh = 20_000 + number % 7;
+            held.push(fresh);
+            stored += fresh;
             while let Some(range) = choose(&entries(&held)) {
                 let rows = held[range.clone()].iter().sum();
                 written += rows;
