@@ -73,8 +73,16 @@ impl Assembled {
         }
     }
 
+    /// Takes the segments' own files away and leaves their rollups.
+    pub(crate) fn remove_files_of_rows(&self) {
+        for segment in self.snapshot().segments {
+            let file = self.folder.path().join(&segment.entry().file);
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+
     /// Joins `count` segments from the one with index `first` on, or rewrites a single one.
-    pub(crate) fn join(&self, first: usize, count: usize, layout: &Layout) {
+    pub(crate) fn join(&self, first: usize, count: usize, layout: &Layout, shape: Shape) {
         let mut state = self.state.lock().unwrap();
         let (snapshot, files) = &mut *state;
         let end = snapshot.segments.len().min(first + count);
@@ -85,7 +93,7 @@ impl Assembled {
         let file = format!("{files}.parquet");
         let folder = self.folder.path();
         let inputs = &snapshot.segments[first..end];
-        let entry = compact::join(&self.disk, folder, &file, inputs, layout).unwrap();
+        let entry = compact::join_shaped(&self.disk, folder, &file, inputs, layout, shape).unwrap();
         let opened = Segment::open(&self.disk, folder, &entry).unwrap();
         snapshot.segments.splice(first..end, [opened]);
     }

@@ -1,10 +1,13 @@
 //! Whatever rows are split into, reads give what a plain map of rows gives.
 
+use domain::dimension::Dimension;
+use domain::range::TimeRange;
+use domain::tree::Scope;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
 use usage::manifest::Layout;
-use usage::query::ScanQuery;
+use usage::query::{GroupKey, ScanQuery, TotalsQuery};
 use usage::row::Row;
 use usage::segment::Shape;
 use usage::sim::oracle::{Oracle, ScanRow};
@@ -12,27 +15,33 @@ use usage::snapshot::Snapshot;
 use usage::{events, scan, totals};
 
 use crate::assembled::Assembled;
-use crate::random;
+use crate::{damage, random};
 
 /// Something that happens to a store and changes no row.
 #[derive(Debug, Clone)]
 enum Step {
     Append(usize),
     Flush(Layout, Shape, bool),
-    Join(usize, usize, Layout),
+    Join(usize, usize, Layout, Shape),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let shape = (1..60_usize, 1..20_usize).prop_map(|(group_rows_max, page_rows_max)| Shape {
-        group_rows_max,
-        page_rows_max,
-    });
-    let flush = (random::layout(), shape, any::<bool>());
-    let join = (0..3_usize, 1..4_usize, random::layout());
+    let rollup_rows_min = prop_oneof![3 => Just(0_u64), 1 => Just(u64::MAX)];
+    let shape = (1..60_usize, 1..20_usize, rollup_rows_min);
+    let shape = || {
+        let shape = shape.clone();
+        shape.prop_map(|(group_rows_max, page_rows_max, rollup_rows_min)| Shape {
+            group_rows_max,
+            page_rows_max,
+            rollup_rows_min,
+        })
+    };
+    let flush = (random::layout(), shape(), any::<bool>());
+    let join = (0..3_usize, 1..4_usize, random::layout(), shape());
     let step = prop_oneof![
         4 => (1..50_usize).prop_map(Step::Append),
         3 => flush.prop_map(|(layout, shape, keep)| Step::Flush(layout, shape, keep)),
-        1 => join.prop_map(|(first, count, layout)| Step::Join(first, count, layout)),
+        1 => join.prop_map(|(first, count, layout, shape)| Step::Join(first, count, layout, shape)),
     ];
     prop::collection::vec(step, 1..12)
 }
@@ -49,7 +58,7 @@ fn play(rows: &[Row], steps: Vec<Step>) -> Assembled {
             }
             Step::Append(_) => {}
             Step::Flush(layout, shape, keep) => store.flush(&layout, shape, keep),
-            Step::Join(first, count, layout) => store.join(first, count, &layout),
+            Step::Join(first, count, layout, shape) => store.join(first, count, &layout, shape),
         }
     }
     if !rest.is_empty() {
@@ -85,7 +94,11 @@ fn oracle(rows: &[Row]) -> Oracle {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn scans_totals_and_events_equal_the_model(
@@ -123,6 +136,7 @@ fn many_rows_merge_across_batches_and_row_groups() {
     let shape = Shape {
         group_rows_max: 1000,
         page_rows_max: 300,
+        rollup_rows_min: 0,
     };
     for part in rows.chunks(2500) {
         store.append(part.to_vec());
@@ -131,9 +145,9 @@ fn many_rows_merge_across_batches_and_row_groups() {
         }
     }
     let query = ScanQuery {
-        scope: domain::tree::Scope::alone(random::organization(1)),
+        scope: Scope::alone(random::organization(1)),
         event_types: Vec::new(),
-        dimensions: vec![domain::dimension::Dimension::Project],
+        dimensions: vec![Dimension::Project],
         rules: Vec::new(),
     };
     let expected = oracle(&rows).scan(&query, 8000);
@@ -142,12 +156,51 @@ fn many_rows_merge_across_batches_and_row_groups() {
         scanned(&runtime(), &store.snapshot(), &query, 8000),
         expected
     );
-    store.join(0, 3, &Layout::default());
+    store.join(0, 3, &Layout::default(), shape);
     assert_eq!(store.snapshot().segments.len(), 1);
     assert_eq!(
         scanned(&runtime(), &store.snapshot(), &query, 8000),
         expected
     );
+}
+
+#[test]
+fn whole_hours_of_flushed_usage_need_no_rows() {
+    let layout = damage::layout();
+    let store = Assembled::new(usize::MAX);
+    let rows: Vec<Row> = (1..=2000_u64)
+        .map(|sequence| {
+            let mut row = usage_row(sequence, 1);
+            row.time_ns += i64::try_from(sequence * 60_000_000_000).unwrap();
+            row
+        })
+        .collect();
+    store.append(rows.clone());
+    let shape = Shape {
+        rollup_rows_min: 0,
+        ..Shape::default()
+    };
+    store.flush(&layout, shape, false);
+    let snapshot = store.snapshot();
+    let rollups = &snapshot.segments[0].entry().rollups;
+    let levels: Vec<(u8, u64)> = rollups.iter().map(|held| (held.level, held.rows)).collect();
+    assert_eq!(levels, [(1, 34), (2, 34 * 9)]);
+    let mut query = TotalsQuery {
+        scope: Scope::alone(random::organization(1)),
+        meters: vec![random::plain_meter(layout.rules[0].clone())],
+        windows: None,
+        group_by: vec![GroupKey::Dimension(Dimension::Project)],
+        filters: Vec::new(),
+    };
+    store.remove_files_of_rows();
+    let oracle = oracle(&rows);
+    let found = totals::totals(&snapshot, &query, 2000).unwrap();
+    assert_eq!(found, oracle.totals(&query, 2000));
+    // A row that is not known yet lies in the segment: its hours must come from rows.
+    assert!(totals::totals(&snapshot, &query, 1999).is_err());
+    let start = usage::row::instant(rows[0].time_ns);
+    query.scope = query.scope.within(TimeRange::since(start));
+    assert!(totals::totals(&snapshot, &query, 2000).is_err());
 }
 
 pub(crate) fn usage_row(sequence: u64, organization: u8) -> Row {

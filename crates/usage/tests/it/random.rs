@@ -124,7 +124,7 @@ fn rule() -> impl Strategy<Value = ReadingRule> {
 
 pub(crate) fn layout() -> impl Strategy<Value = Layout> {
     let paths = subsequence(vec!["$.deep.kind[0]", "$.project"], 0..=2);
-    (prop::collection::vec(rule(), 0..8), paths).prop_map(|(rules, paths)| Layout {
+    (prop::collection::vec(rule(), 0..20), paths).prop_map(|(rules, paths)| Layout {
         rules,
         paths: paths
             .into_iter()
@@ -171,6 +171,13 @@ pub(crate) fn scan_query() -> impl Strategy<Value = ScanQuery> {
 fn meter() -> impl Strategy<Value = Meter> {
     let valid = prop_oneof![2 => Just(TimeRange::ALWAYS), 1 => range()];
     (rule(), valid).prop_map(|(rule, valid)| Meter {
+        valid,
+        ..plain_meter(rule)
+    })
+}
+
+pub(crate) fn plain_meter(rule: ReadingRule) -> Meter {
+    Meter {
         id: MeterId::from_random(1),
         slug: "m".into(),
         name: "m".into(),
@@ -188,8 +195,8 @@ fn meter() -> impl Strategy<Value = Meter> {
         },
         job_level: None,
         zero_rows: false,
-        valid,
-    })
+        valid: TimeRange::ALWAYS,
+    }
 }
 
 fn windows() -> impl Strategy<Value = Windows> {
