@@ -1,5 +1,7 @@
 //! Stories about the store as others use it.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod assembled;
 mod damage;
 mod intake;
