@@ -1,9 +1,6 @@
 //! Stories about the store as others use it.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a story whose ground is missing may end at once"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod assembled;
 mod damage;
