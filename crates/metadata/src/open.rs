@@ -1,7 +1,8 @@
 //! Opening the database: SQLite at a path or PostgreSQL by URL, brought to the newest schema.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -74,6 +75,7 @@ impl Metadata {
         let wait = Duration::from_millis(options.busy_timeout_ms);
         let database = match &options.target {
             Target::File(path) => {
+                keep_private(path)?;
                 let writing = SqliteConnectOptions::new()
                     .filename(path)
                     .create_if_missing(true)
@@ -154,4 +156,14 @@ fn newer(error: MigrateError) -> Error {
         },
         error => Error::Migration(error),
     }
+}
+
+/// Creates a missing file readable by its owner alone: it will hold hashes of passwords.
+fn keep_private(path: &Path) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let opened = options.open(path).map(drop);
+    opened.map_err(|error| Error::Unavailable(error.into()))
 }
