@@ -67,6 +67,7 @@ stories! {
         a_session_ends_when_idle_deleted_or_disabled
         a_new_password_keeps_only_the_session_that_set_it
         a_rotated_key_works_until_its_overlap_is_over
+        a_key_notes_its_use_and_ends_once
         roles_are_given_once_and_taken_back
         failed_logins_are_counted_in_a_window;
     exports:
