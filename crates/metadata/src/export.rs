@@ -178,7 +178,7 @@ pub struct Claim {
     pub lease_ms: u32,
 }
 
-/// A claimed export: what [`Metadata::heartbeat_export`] and [`Metadata::settle_export`] need.
+/// A claimed export: what heartbeats and settling need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// The export, with its lease.

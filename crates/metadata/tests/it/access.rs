@@ -3,8 +3,8 @@
 use domain::Timestamp;
 use domain::ids::UserId;
 use metadata::{
-    Error, KeyState, Metadata, NewKey, Role, RoleAssignment, SESSION_IDLE_SECONDS_MAX, UserProfile,
-    UserStatus,
+    Error, Key, KeyState, Metadata, NewKey, Role, RoleAssignment, SESSION_IDLE_SECONDS_MAX,
+    UserProfile, UserStatus,
 };
 
 use crate::world::{World, at};
@@ -97,77 +97,60 @@ pub(crate) async fn a_new_password_keeps_only_the_session_that_set_it(metadata: 
     assert_eq!((ada.created_at, ada.updated_at), (at(0), at(2)));
 }
 
-pub(crate) async fn a_rotated_key_works_until_its_overlap_is_over(metadata: Metadata) {
-    let world = World::create(metadata).await;
-    let new = NewKey {
+fn key(world: &World) -> NewKey {
+    NewKey {
         id: None,
         secret_sha256: [1; 32],
         name: "ci".to_owned(),
         organization: world.sub,
         role: Role::Operator,
         expires_at: Some(at(1_000)),
-    };
-    let first = world.metadata.insert_key(new, at(0)).await.unwrap();
-    let second = world
-        .metadata
-        .rotate_key(first.id, [2; 32], 60, at(10))
-        .await;
+    }
+}
+
+async fn found(world: &World, secret: u8) -> Key {
+    let key = world.metadata.find_key_by_hash(&[secret; 32]).await;
+    key.unwrap().unwrap()
+}
+
+pub(crate) async fn a_rotated_key_works_until_its_overlap_is_over(metadata: Metadata) {
+    let world = World::create(metadata).await;
+    let metadata = &world.metadata;
+    let first = metadata.insert_key(key(&world), at(0)).await.unwrap();
+    let second = metadata.rotate_key(first.id, [2; 32], 60, at(10)).await;
     let second = second.unwrap();
     assert_eq!(second.replaces, Some(first.id));
-    assert_eq!(
-        (
-            second.name.as_str(),
-            second.role,
-            second.organization,
-            second.expires_at
-        ),
-        ("ci", Role::Operator, world.sub, Some(at(1_000)))
-    );
-    let found = async |secret: u8| {
-        let key = world
-            .metadata
-            .find_key_by_hash(&[secret; 32])
-            .await
-            .unwrap();
-        key.unwrap()
-    };
-    let old = found(1).await;
+    assert_eq!((second.name.as_str(), second.role), ("ci", Role::Operator));
+    assert_eq!(second.organization, world.sub);
+    assert_eq!(second.expires_at, Some(at(1_000)));
+    let old = found(&world, 1).await;
     assert_eq!(old.state(at(69)), KeyState::Live);
     assert_eq!(old.state(at(70)), KeyState::Revoked);
 
-    let third = world
-        .metadata
-        .rotate_key(second.id, [3; 32], 0, at(20))
-        .await;
-    assert_eq!(found(2).await.state(at(20)), KeyState::Revoked);
-    let again = world
-        .metadata
-        .rotate_key(second.id, [4; 32], 0, at(21))
-        .await;
+    let at_once = metadata.rotate_key(second.id, [3; 32], 0, at(20)).await;
+    assert_eq!(at_once.unwrap().replaces, Some(second.id));
+    assert_eq!(found(&world, 2).await.state(at(20)), KeyState::Revoked);
+    let again = metadata.rotate_key(second.id, [4; 32], 0, at(21)).await;
     assert!(matches!(again, Err(Error::Invalid { field: "key", .. })));
-    assert_eq!(found(3).await.state(at(1_000)), KeyState::Expired);
+    assert!(metadata.find_key_by_hash(&[4; 32]).await.unwrap().is_none());
+    assert_eq!(found(&world, 3).await.state(at(1_000)), KeyState::Expired);
+}
 
-    let third = third.unwrap();
-    world.metadata.touch_key(&third, at(30)).await.unwrap();
-    let touched = found(3).await;
+pub(crate) async fn a_key_notes_its_use_and_ends_once(metadata: Metadata) {
+    let world = World::create(metadata).await;
+    let metadata = &world.metadata;
+    let fresh = metadata.insert_key(key(&world), at(0)).await.unwrap();
+    metadata.touch_key(&fresh, at(30)).await.unwrap();
+    let touched = found(&world, 1).await;
     assert_eq!(touched.last_used_at, Some(at(30)));
-    world.metadata.touch_key(&touched, at(89)).await.unwrap();
-    assert_eq!(
-        found(3).await.last_used_at,
-        Some(at(30)),
-        "noted once a minute"
-    );
-    world.metadata.revoke_key(third.id, at(40)).await.unwrap();
-    let revoked = world.metadata.revoke_key(third.id, at(50)).await.unwrap();
-    assert_eq!(revoked.revoked_at, Some(at(40)));
-    assert!(
-        world
-            .metadata
-            .find_key_by_hash(&[9; 32])
-            .await
-            .unwrap()
-            .is_none()
-    );
+    metadata.touch_key(&touched, at(89)).await.unwrap();
+    let noted = found(&world, 1).await.last_used_at;
+    assert_eq!(noted, Some(at(30)), "noted once a minute");
+    metadata.touch_key(&touched, at(90)).await.unwrap();
+    assert_eq!(found(&world, 1).await.last_used_at, Some(at(90)));
+    metadata.revoke_key(fresh.id, at(100)).await.unwrap();
+    let revoked = metadata.revoke_key(fresh.id, at(200)).await.unwrap();
+    assert_eq!(revoked.revoked_at, Some(at(100)));
 }
 
 pub(crate) async fn roles_are_given_once_and_taken_back(metadata: Metadata) {

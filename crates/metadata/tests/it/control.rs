@@ -6,7 +6,7 @@ use metadata::{ControlSnapshot, Error, Metadata, OrganizationAttributes};
 
 use crate::world::{World, at, meter};
 
-fn spelled(snapshot: &ControlSnapshot) -> String {
+pub(crate) fn spelled(snapshot: &ControlSnapshot) -> String {
     format!(
         "{:#?}\n{:#?}\n{:#?}\n{:#?}",
         snapshot.organizations(),
@@ -309,7 +309,7 @@ pub(crate) async fn a_meter_keeps_every_field(metadata: Metadata) {
         ..world.meter.clone()
     };
     assert_eq!(snapshot.meter_versions(world.meter.id), [before, later]);
-    assert_eq!(snapshot.rates(), [world.rate.clone()]);
+    assert_eq!(snapshot.rates(), std::slice::from_ref(&world.rate));
     let record = world
         .metadata
         .find_meter(world.meter.id)

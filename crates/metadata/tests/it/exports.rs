@@ -388,10 +388,8 @@ pub(crate) async fn only_our_own_exports_can_be_cancelled(metadata: Metadata) {
     };
     let own = world.metadata.insert_export(request, at(0)).await.unwrap();
     let (first, second) = (take(&world, "w", 1).await, take(&world, "w", 1).await);
-    let claimed = [first, second].into_iter().flatten();
-    let held = claimed
-        .filter(|claimed| claimed.export.id == own.id)
-        .next_back();
+    let mut claimed = [first, second].into_iter().flatten();
+    let held = claimed.find(|claimed| claimed.export.id == own.id);
     let held = held.unwrap();
     let cancelled = world.metadata.cancel_export(own.id, at(2)).await.unwrap();
     assert_eq!(cancelled.status, ExportStatus::Cancelled);

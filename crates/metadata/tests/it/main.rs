@@ -1,11 +1,17 @@
 //! One list of stories, told on SQLite and on PostgreSQL.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a story stops at the first thing that goes wrong"
+)]
+
 mod access;
 mod control;
 mod exports;
 mod messages;
 mod opening;
 mod pages;
+mod random;
 mod rules;
 mod servers;
 mod world;
@@ -49,6 +55,8 @@ stories! {
         names_resolve_only_inside_the_scope
         an_archived_meter_frees_its_slug
         a_meter_keeps_every_field;
+    random:
+        random_changes_leave_every_older_revision_alone;
     rules:
         names_that_must_be_unique_are_refused_by_the_name_of_their_constraint
         organizations_lie_only_where_their_kind_may
@@ -59,6 +67,7 @@ stories! {
         a_session_ends_when_idle_deleted_or_disabled
         a_new_password_keeps_only_the_session_that_set_it
         a_rotated_key_works_until_its_overlap_is_over
+        a_key_notes_its_use_and_ends_once
         roles_are_given_once_and_taken_back
         failed_logins_are_counted_in_a_window;
     exports:

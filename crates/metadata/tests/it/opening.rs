@@ -47,6 +47,20 @@ async fn a_path_that_cannot_be_opened_is_unavailable() {
     let options = Options::file(folder.path().join("missing/metadata.db"));
     let refused = Metadata::open(options).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Unavailable, "{refused:?}");
+}
+
+#[tokio::test]
+async fn secrets_are_neither_printed_nor_readable_by_others() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metadata.db");
+    let metadata = Metadata::open(Options::file(&path)).await.unwrap();
+    for file in folder.path().read_dir().unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", file.path());
+    }
+    metadata.close().await;
     let secret = Options::postgres("postgres://user:secret@localhost/db");
     assert!(!format!("{secret:?}").contains("secret"));
 }

@@ -9,7 +9,7 @@ use domain::rate::{Rate, RateKind};
 use domain::tree::OrganizationKind;
 use metadata::{
     Error, ExportKind, Metadata, NewAccount, NewKey, NewUser, OrganizationAttributes, Role,
-    UserProfile,
+    RoleAssignment, UserProfile,
 };
 
 use crate::world::{World, at, meter, node, organization, rate};
@@ -276,6 +276,22 @@ pub(crate) async fn what_is_not_there_is_not_found(metadata: Metadata) {
     assert_eq!(account.unwrap_err().kind(), Kind::NotFound);
     let before_its_time = metadata.snapshot(world.account, Some(0)).await;
     assert_eq!(before_its_time.unwrap_err().kind(), Kind::NotFound);
+    let slug = meter(9, "slug");
+    let error = world
+        .refused(async |change| change.insert_meter(AccountId::from_random(99), &slug).await)
+        .await;
+    assert_eq!(error.kind(), Kind::NotFound);
+    let subject = metadata
+        .put_subject(AccountId::from_random(99), "key", None, at(0))
+        .await;
+    assert_eq!(subject.unwrap_err().kind(), Kind::NotFound);
+    let assignment = RoleAssignment {
+        user: UserId::from_random(99),
+        organization: world.root,
+        role: Role::Owner,
+    };
+    let role = metadata.insert_role(assignment, at(0)).await;
+    assert_eq!(role.unwrap_err().kind(), Kind::NotFound);
     let user = metadata
         .put_password(UserId::from_random(99), "hash", None, at(0))
         .await;
