@@ -47,7 +47,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         public_url: public_url(&config.server, address),
         credentials: Credentials::new(&token),
         control: Control::default(),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,
         usage: store.usage,

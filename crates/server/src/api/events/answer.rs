@@ -42,7 +42,7 @@ impl Detail {
 /// What became of the events of one request.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Outcomes {
+pub(super) struct ReceivedOut {
     /// How many became what.
     counts: Counts,
     /// One per event, in order; absent for a stream of lines.
@@ -168,7 +168,7 @@ impl Answer {
             index,
             outcome: OutcomeOut::new(outcome),
         });
-        let body = Outcomes {
+        let body = ReceivedOut {
             counts: self.counts,
             outcomes: self
                 .all

@@ -78,11 +78,9 @@ async fn a_long_stream_in_small_pieces_is_stored_whole_and_in_order() {
     let server = TestServer::start().await;
     let key = server.key(server.root().await, Role::Owner).await;
     let events = 9_000;
-    let lines: String = (0..events)
-        .map(|number| format!("{}\n", event(&number.to_string())))
-        .collect();
-    let bad = "{\n";
-    let body = (lines + bad).into_bytes();
+    let lines = (0..events).map(|number| event(&number.to_string()).to_string());
+    let lines: Vec<String> = lines.chain(["{".to_owned()]).collect();
+    let body = lines.join("\n").into_bytes();
     assert!(body.len() > 1_000_000, "it takes several batches");
     let pieces: Vec<Vec<u8>> = body.chunks(7_001).map(<[u8]>::to_vec).collect();
     let pieces = futures::stream::iter(pieces).map(Ok::<_, std::io::Error>);
