@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod error;
+pub mod exports;
 pub mod log;
 pub mod login;
 pub mod metrics;
