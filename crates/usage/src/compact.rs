@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::{Layout, SegmentEntry};
 use crate::merge::{Merge, Source};
-use crate::segment::{Ask, Segment, SegmentWriter};
+use crate::segment::{Ask, Segment, SegmentWriter, Shape};
 
 /// Rows that a join never goes beyond.
 pub const SEGMENT_ROWS_MAX: u64 = 8_000_000;
@@ -88,7 +88,8 @@ pub fn join(
         let groups = (0..input.groups()?.len()).collect();
         sources.push(Box::new(input.read(groups, &ask)?));
     }
-    let mut writer = SegmentWriter::create(disk, folder, file, columns, Texts::Plain)?;
+    let mut writer =
+        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, Shape::default())?;
     for batch in Merge::new(sources, BATCH_ROWS) {
         writer.push(&batch?)?;
     }

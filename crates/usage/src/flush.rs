@@ -139,7 +139,7 @@ fn write(shared: &Arc<Shared>, rotated: &Rotated) -> Result<u64> {
     let rows: Vec<Row> = rotated
         .chunks
         .iter()
-        .flat_map(|chunk| chunk.rows())
+        .flat_map(|chunk| &chunk.rows)
         .filter(|row| row.sequence > flushed)
         .cloned()
         .collect();
@@ -255,7 +255,7 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     if let Some(files) = files {
         let (disk, folders) = (&shared.disk, &shared.folders);
         next.segments.push(files.segment.clone());
-        opened.0 = Some(Segment::open(disk, &folders.segments, files.segment)?);
+        opened.0 = Some(Segment::open(disk, &folders.segments, &files.segment)?);
         if let Some(run) = files.run {
             let path = folders.keys.join(&run.file);
             opened.1 = Some(Arc::new(Run::open(

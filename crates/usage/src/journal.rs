@@ -107,6 +107,10 @@ impl Journal {
         identity: Identity,
         end: &recovery::End,
     ) -> Result<Self> {
+        if let Some(unused) = &end.unused {
+            disk.remove(unused)
+                .map_err(|error| Error::io("remove", unused, error))?;
+        }
         let path = folder.join(file_name(end.number));
         let mut file = disk
             .append(&path)

@@ -15,13 +15,10 @@ use crate::manifest::SegmentEntry;
 use read::Footer;
 pub(crate) use read::{Ask, GroupBounds};
 pub(crate) use write::SegmentWriter;
-pub use write::write;
+pub use write::{Shape, write, write_shaped};
 
 /// Version of the segment's form this release writes.
 pub const SEGMENT_FORMAT: u32 = 1;
-
-/// Most rows of one row group.
-pub const GROUP_ROWS_MAX: usize = 128 * 1024;
 
 /// A segment file that reads go to. Nothing is read before it is needed.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ pub struct Segment {
 
 impl Segment {
     /// Prepares a segment for reading; the file itself is opened by the first read.
-    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, entry: SegmentEntry) -> Result<Arc<Self>> {
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, entry: &SegmentEntry) -> Result<Arc<Self>> {
         let path = folder.join(&entry.file);
         if entry.format > SEGMENT_FORMAT {
             return Err(Error::NewerFormat {
@@ -46,7 +43,7 @@ impl Segment {
         Ok(Arc::new(Self {
             disk: Arc::clone(disk),
             folder: folder.to_owned(),
-            entry,
+            entry: entry.clone(),
             footer: OnceLock::new(),
         }))
     }

@@ -113,12 +113,8 @@ impl Visible {
     /// Drops chunks whose rows are in segments now.
     pub(crate) fn drop_flushed(&mut self, through: u64) {
         self.flushed_through = through;
-        self.tail.retain(|chunk| {
-            chunk
-                .rows()
-                .last()
-                .is_some_and(|row| row.sequence > through)
-        });
+        self.tail
+            .retain(|chunk| chunk.rows.last().is_some_and(|row| row.sequence > through));
     }
 }
 

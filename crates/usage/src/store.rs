@@ -23,7 +23,7 @@ use crate::snapshot::Snapshot;
 use crate::traits::{Intake, Outcome, SequencedBatch, UsageStore};
 use crate::{events, flush, intake, scan, totals, upkeep};
 
-mod open;
+pub(crate) mod open;
 
 /// How far segments have the column of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

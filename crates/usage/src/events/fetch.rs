@@ -45,7 +45,7 @@ pub(super) fn fetch(
     for candidate in &candidates {
         match candidate.place {
             Place::Tail { chunk, row } => {
-                let row = &snapshot.tail[chunk as usize].rows()[row as usize];
+                let row = &snapshot.tail[chunk as usize].rows[row as usize];
                 found.insert(row.sequence, event_of(row, meters)?);
             }
             Place::Segment {

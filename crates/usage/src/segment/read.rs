@@ -105,10 +105,9 @@ impl Footer {
         let options = ArrowReaderOptions::new().with_schema(coded_schema(plain.schema()));
         let coded = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)
             .map_err(|error| file.error(error))?;
-        let groups = group_bounds(&metadata).ok_or_else(|| Error::Corrupt {
-            path,
-            offset: entry.bytes - entry.tail_bytes,
-            reason: "a row group has no bounds".into(),
+        let groups = group_bounds(&metadata).ok_or_else(|| {
+            let offset = entry.bytes - entry.tail_bytes;
+            Error::corrupt(&path, offset, "a row group has no bounds")
         })?;
         Ok(Self {
             file,

@@ -10,7 +10,7 @@ use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::{GROUP_ROWS_MAX, SEGMENT_FORMAT};
+use super::SEGMENT_FORMAT;
 use crate::checked::CheckedWriter;
 use crate::columns::{self, Column, Strings, Texts};
 use crate::disk::Disk;
@@ -20,8 +20,24 @@ use crate::row::Row;
 
 /// Rows turned into columns at once.
 const CONVERT_ROWS: usize = 8 * 1024;
-/// Rows of one page.
-const PAGE_ROWS_MAX: usize = 16 * 1024;
+
+/// How a segment's rows are cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Most rows of a row group: what a read of one organization has to go through.
+    pub group_rows_max: usize,
+    /// Most rows of a page: what fetching one event has to go through.
+    pub page_rows_max: usize,
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self {
+            group_rows_max: 128 * 1024,
+            page_rows_max: 16 * 1024,
+        }
+    }
+}
 
 /// Writes rows (at least one, in any order) as a segment file and its rollups.
 ///
@@ -30,8 +46,20 @@ pub fn write(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     file: &str,
+    rows: Vec<Row>,
+    layout: &Layout,
+) -> Result<SegmentEntry> {
+    write_shaped(disk, folder, file, rows, layout, Shape::default())
+}
+
+/// As [`write`], with rows cut as `shape` says.
+pub fn write_shaped(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    file: &str,
     mut rows: Vec<Row>,
     layout: &Layout,
+    shape: Shape,
 ) -> Result<SegmentEntry> {
     let sequences = rows.iter().map(|row| row.sequence);
     let Some((first, last)) = sequences.clone().min().zip(sequences.max()) else {
@@ -42,7 +70,7 @@ pub fn write(
     event_types.dedup();
     let reads = |event_type: &str| event_types.contains(&event_type);
     let columns = Column::all(layout, |rule| reads(&rule.event_type));
-    let mut writer = SegmentWriter::create(disk, folder, file, columns, Texts::Coded)?;
+    let mut writer = SegmentWriter::create(disk, folder, file, columns, Texts::Coded, shape)?;
     for chunk in rows.chunks(CONVERT_ROWS) {
         let batch = columns::build(chunk.iter(), writer.columns(), Texts::Coded)?;
         writer.push(&batch)?;
@@ -81,10 +109,11 @@ impl SegmentWriter {
         file: &str,
         columns: Vec<Column>,
         texts: Texts,
+        shape: Shape,
     ) -> Result<Self> {
         let schema = columns::schema(&columns, texts);
         let path = folder.join(file);
-        let writer = CheckedWriter::create(disk, &path, schema, properties(&columns))?;
+        let writer = CheckedWriter::create(disk, &path, schema, properties(&columns, shape))?;
         Ok(Self {
             writer,
             file: file.to_owned(),
@@ -151,7 +180,7 @@ impl SegmentWriter {
     }
 }
 
-fn properties(columns: &[Column]) -> WriterProperties {
+fn properties(columns: &[Column], shape: Shape) -> WriterProperties {
     let place = |wanted: &Column| columns.iter().position(|column| column == wanted);
     let order = [
         Column::Organization,
@@ -171,8 +200,8 @@ fn properties(columns: &[Column]) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_created_by("tallyport".into())
         .set_compression(Compression::ZSTD(zstd))
-        .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
-        .set_data_page_row_count_limit(PAGE_ROWS_MAX)
+        .set_max_row_group_row_count(Some(shape.group_rows_max))
+        .set_data_page_row_count_limit(shape.page_rows_max)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_sorting_columns(Some(order.collect()));
     for column in columns {

@@ -143,7 +143,12 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
     })
 }
 
-fn take_lock(disk: &Arc<dyn Disk>, folder: &Path, holder: &str) -> Result<Box<dyn Held>> {
+/// Takes the store's lock, or says who has it.
+pub(crate) fn take_lock(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    holder: &str,
+) -> Result<Box<dyn Held>> {
     let path = folder.join(LOCK_FILE);
     match disk
         .lock(&path, holder)
@@ -238,9 +243,8 @@ fn open_runs(
 }
 
 fn visible(disk: &Arc<dyn Disk>, folders: &Folders, manifest: &Manifest) -> Result<Visible> {
-    let open = |entry: &crate::manifest::SegmentEntry| {
-        Segment::open(disk, &folders.segments, entry.clone())
-    };
+    let open =
+        |entry: &crate::manifest::SegmentEntry| Segment::open(disk, &folders.segments, entry);
     let mut counters = Tally::new();
     for (name, counts) in &manifest.counters {
         let id: Option<OrganizationId> = name.parse().ok();
