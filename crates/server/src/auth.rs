@@ -11,4 +11,4 @@ pub mod password;
 
 pub use cache::Credentials;
 pub use caller::{Caller, Identity, Permission, Who};
-pub use credential::{Presented, sha256};
+pub use credential::{Presented, is_key, new_key, sha256};

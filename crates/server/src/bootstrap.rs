@@ -11,9 +11,6 @@ use crate::auth::password;
 use crate::config;
 use crate::random;
 
-/// Characters of a random password.
-const PASSWORD_CHARS: usize = 20;
-
 /// The administrator created at the first start; its password is known only now.
 #[derive(Clone)]
 pub struct FirstAdmin {
@@ -40,10 +37,10 @@ pub async fn first_start(
     }
     let first = FirstAdmin {
         user: admin.user.clone(),
-        password: admin.password.reveal().map_or_else(
-            || random::secret().chars().take(PASSWORD_CHARS).collect(),
-            str::to_owned,
-        ),
+        password: admin
+            .password
+            .reveal()
+            .map_or_else(random::password, str::to_owned),
     };
     let hashed = password::hash(first.password.clone()).await;
     let password_hash = hashed.map_err(|error| anyhow::anyhow!(error.chain()))?;

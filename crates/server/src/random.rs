@@ -9,8 +9,18 @@ pub fn bits() -> u128 {
     u128::from_le_bytes(bytes)
 }
 
+/// Characters of a random secret.
+pub const SECRET_CHARS: usize = 2 * domain::ids::ID_LENGTH;
+/// Characters of a random password: 119 bits.
+const PASSWORD_CHARS: usize = 20;
+
 /// A secret of 44 letters and digits holding 256 random bits.
 pub fn secret() -> String {
     let half = || UserId::from_random(bits()).to_string();
     half() + &half()
+}
+
+/// A password for a person to change.
+pub fn password() -> String {
+    secret().split_off(SECRET_CHARS - PASSWORD_CHARS)
 }

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::body::Door;
 use crate::error::{ApiError, ApiResult, Code};
+use crate::random;
 
 /// Headers that carry a login session.
 const SESSION_HEADERS: [&str; 3] = ["infa-session-id", "icsessionid", "ids-session-id"];
@@ -91,6 +92,18 @@ fn missing() -> ApiError {
         "no credential that counts here: send Authorization: Bearer with an API key or a session \
          header such as INFA-SESSION-ID",
     )
+}
+
+/// Makes the secret of a new API key.
+pub fn new_key() -> String {
+    format!("{KEY_PREFIX}{}", random::secret())
+}
+
+/// Whether a text has the form of a key made by [`new_key`].
+pub fn is_key(text: &str) -> bool {
+    text.strip_prefix(KEY_PREFIX).is_some_and(|rest| {
+        rest.len() == random::SECRET_CHARS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// What secrets are known by.

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A secret from the configuration; printing it shows only whether it is set.
-#[derive(Clone, Default, Deserialize)]
+/// A secret of the configuration or of a setup file; printing it shows only whether it is set.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -17,6 +17,12 @@ impl Secret {
 
     fn shown(&self) -> &'static str {
         if self.0.is_empty() { "" } else { "(set)" }
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 

@@ -1,0 +1,71 @@
+//! Attributes of an organization as the API takes them.
+
+use metadata::OrganizationAttributes;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::api::page::nullable;
+use crate::error::{ApiError, ApiResult};
+use crate::setup::check::fields;
+
+/// Attributes; what is left out stays or takes its default.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct AttributesIn {
+    /// Up to 255 characters.
+    pub(super) name: Option<String>,
+    /// 5 to 30 characters; null takes it away.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    realm_id: Option<Option<String>>,
+    /// On a root only: realm that may read the account's cost; null takes it away.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    partner_id: Option<Option<String>>,
+    /// All its other names.
+    pub(super) aliases: Option<Vec<String>>,
+    /// `monthly` or `annual`.
+    billing_period: Option<String>,
+    /// 1 to 31.
+    anchor_day: Option<u8>,
+    /// 1 to 12.
+    anchor_month: Option<u8>,
+    /// ISO 4217 code.
+    currency: Option<String>,
+    /// Whether the metering family is open to it.
+    metering_enabled: Option<bool>,
+}
+
+impl AttributesIn {
+    /// Lays what was sent over `attributes`, after checking it.
+    pub(super) fn over(
+        self,
+        mut attributes: OrganizationAttributes,
+    ) -> ApiResult<OrganizationAttributes> {
+        self.check().map_err(ApiError::invalid)?;
+        if let Some(word) = &self.billing_period {
+            attributes.anchor.period = fields::billing_period(word).map_err(ApiError::invalid)?;
+        }
+        attributes.name = self.name.unwrap_or(attributes.name);
+        attributes.realm_id = self.realm_id.unwrap_or(attributes.realm_id);
+        attributes.partner_id = self.partner_id.unwrap_or(attributes.partner_id);
+        attributes.anchor.day = self.anchor_day.unwrap_or(attributes.anchor.day);
+        attributes.anchor.month = self.anchor_month.unwrap_or(attributes.anchor.month);
+        attributes.currency = self.currency.unwrap_or(attributes.currency);
+        let enabled = self.metering_enabled;
+        attributes.metering_enabled = enabled.unwrap_or(attributes.metering_enabled);
+        Ok(attributes)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let realms = [&self.realm_id, &self.partner_id];
+        for realm in realms.into_iter().flatten().flatten() {
+            fields::realm(realm)?;
+        }
+        self.name.as_deref().map_or(Ok(()), fields::name)?;
+        self.aliases.as_deref().map_or(Ok(()), fields::aliases)?;
+        self.anchor_day.map_or(Ok(()), fields::anchor_day)?;
+        self.anchor_month.map_or(Ok(()), fields::anchor_month)?;
+        self.currency.as_deref().map_or(Ok(()), fields::currency)
+    }
+}

@@ -1,0 +1,61 @@
+//! Pages of lists: `limit`, an opaque `cursor`, and `next` in the answer.
+
+use metadata::{Page, PageRequest};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::error::{ApiError, ApiResult};
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// Items of the page, 1 to 1,000.
+    #[param(default = 100, minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The part as the database knows it.
+    pub fn request(&self) -> ApiResult<PageRequest> {
+        let after = self.cursor.as_deref().map(str::parse).transpose()?;
+        let limit = self.limit.unwrap_or(metadata::PAGE_LIMIT_DEFAULT);
+        Ok(PageRequest::new(after, limit)?)
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PageOut<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// `cursor` of the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> PageOut<T> {
+    /// The page with each item in its wire form; `None` leaves an item out.
+    pub fn of<I>(page: Page<I>, wire: impl FnMut(I) -> Option<T>) -> Self {
+        Self {
+            next: page.next.map(|cursor| cursor.to_string()),
+            items: page.items.into_iter().filter_map(wire).collect(),
+        }
+    }
+}
+
+/// The identifier in a path; one that cannot be any names nothing.
+pub fn id<I: std::str::FromStr>(text: &str, what: &str) -> ApiResult<I> {
+    text.parse().map_err(|_| ApiError::not_found(what))
+}
+
+/// Reads a field that may be left out, set to null or set to a value.
+pub fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}

@@ -1,0 +1,160 @@
+//! Rates of a setup file.
+
+use domain::limits::TIERS_MAX;
+use domain::quantity::Quantity;
+use domain::range::TimeRange;
+use domain::rate::{RateKind, Tier};
+
+use super::{DeclaredMeter, DeclaredOrganization, DeclaredRate, Names, fields, refer};
+use crate::setup::SetupError;
+use crate::setup::form::{RateForm, TierForm};
+
+/// Checks every version; those of one meter, organization and kind follow each other in time.
+pub(super) fn check(
+    forms: &[RateForm],
+    organizations: &[DeclaredOrganization],
+    names: &Names,
+    meters: &[DeclaredMeter],
+) -> Result<Vec<DeclaredRate>, SetupError> {
+    let root_currency = organizations[0].mentioned.currency.as_deref();
+    let mut declared = Vec::with_capacity(forms.len());
+    for form in forms {
+        let place = format!("rate of meter {:?}", form.meter);
+        let organization = match &form.organization {
+            Some(text) => Some(refer(names, &place, Some(text))?),
+            None => None,
+        };
+        let rate = rate(form, organization, root_currency, meters)
+            .map_err(|message| SetupError::rule(place, message))?;
+        declared.push(rate);
+    }
+    declared.sort_by(|left, right| key(left).cmp(&key(right)));
+    cut_at_successors(&mut declared)?;
+    Ok(declared)
+}
+
+type Key<'a> = (&'a str, Option<usize>, bool, Option<domain::Timestamp>);
+
+fn key(rate: &DeclaredRate) -> Key<'_> {
+    let is_money = rate.kind == RateKind::Money;
+    (&rate.meter, rate.organization, is_money, rate.valid.start)
+}
+
+fn cut_at_successors(declared: &mut [DeclaredRate]) -> Result<(), SetupError> {
+    for next in 1..declared.len() {
+        let (before, after) = declared.split_at_mut(next);
+        let (before, after) = (&mut before[next - 1], &after[0]);
+        let same = (key(before).0, key(before).1, key(before).2)
+            == (key(after).0, key(after).1, key(after).2);
+        if !same {
+            continue;
+        }
+        if before.valid.start == after.valid.start {
+            let message = "two rates of one kind start at the same time";
+            let place = format!("rate of meter {:?}", before.meter);
+            return Err(SetupError::rule(place, message));
+        }
+        before.valid.end = match (before.valid.end, after.valid.start) {
+            (Some(end), Some(start)) => Some(end.min(start)),
+            (end, start) => end.or(start),
+        };
+    }
+    Ok(())
+}
+
+fn rate(
+    form: &RateForm,
+    organization: Option<usize>,
+    root_currency: Option<&str>,
+    meters: &[DeclaredMeter],
+) -> Result<DeclaredRate, String> {
+    let mut versions = meters
+        .iter()
+        .filter(|meter| meter.version.slug == form.meter)
+        .peekable();
+    if versions.peek().is_none() {
+        return Err("the file declares no such meter".to_owned());
+    }
+    if let Some(meter) = versions.find(|meter| !meter.version.rule.aggregation.is_rateable()) {
+        let aggregation = meter.version.rule.aggregation;
+        return Err(format!(
+            "a meter that folds by {aggregation:?} cannot be rated"
+        ));
+    }
+    let valid = TimeRange {
+        start: form.since.map(|since| since.0),
+        end: form.until.map(|until| until.0),
+    };
+    if valid.is_empty() {
+        return Err("`until` lies after `since`".to_owned());
+    }
+    let per = form.per.unwrap_or(1);
+    if per == 0 {
+        return Err("`per` is at least 1".to_owned());
+    }
+    Ok(DeclaredRate {
+        meter: form.meter.clone(),
+        organization,
+        kind: form.kind,
+        valid,
+        per,
+        unit: form.unit.clone(),
+        tiers: tiers(form.price, &form.tiers)?,
+        allowance: form.allowance.unwrap_or(Quantity::ZERO),
+        billable: form.billable.unwrap_or(true),
+        list_price: form.list_price,
+        subscription_id: form.subscription_id.clone(),
+        charge_number: form.charge_number.clone(),
+        currency: currency(form.kind, form.currency.as_deref().or(root_currency), form)?,
+    })
+}
+
+/// The price of one tier, or tiers that ascend to an open end.
+pub fn tiers(price: Option<Quantity>, forms: &[TierForm]) -> Result<Vec<Tier>, String> {
+    let tiers: Vec<Tier> = match (price, forms) {
+        (Some(price), []) => vec![Tier { up_to: None, price }],
+        (None, [_, ..]) => forms
+            .iter()
+            .map(|form| Tier {
+                up_to: form.up_to,
+                price: form.price,
+            })
+            .collect(),
+        _ => return Err("give `price` or `tiers`, one of them".to_owned()),
+    };
+    if tiers.len() > TIERS_MAX {
+        return Err(format!("a rate has at most {TIERS_MAX} tiers"));
+    }
+    let (last, inner) = tiers.split_last().expect("there is one tier at least");
+    let mut bound = Quantity::ZERO;
+    let ascending = inner.iter().all(|tier| {
+        let above = tier.up_to.is_some_and(|up_to| up_to > bound);
+        bound = tier.up_to.unwrap_or(bound);
+        above
+    });
+    if !ascending || last.up_to.is_some() {
+        return Err("tiers ascend by `upTo`, and the last has none".to_owned());
+    }
+    if tiers.iter().any(|tier| tier.price < Quantity::ZERO) {
+        return Err("a price is not negative".to_owned());
+    }
+    Ok(tiers)
+}
+
+fn currency(
+    kind: RateKind,
+    currency: Option<&str>,
+    form: &RateForm,
+) -> Result<Option<String>, String> {
+    match (kind, currency) {
+        (RateKind::Ipu, _) if form.currency.is_some() => {
+            Err("consumption units have no currency".to_owned())
+        }
+        (RateKind::Ipu, _) => Ok(None),
+        (RateKind::Money, None) => Err("money needs a currency, its own or the root's".to_owned()),
+        (RateKind::Money, Some(code)) => {
+            fields::currency(code)?;
+            Ok(Some(code.to_owned()))
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Edits of meters and rates.
+
+use std::collections::{BTreeMap, HashMap};
+
+use domain::ids::{MeterId, OrganizationId, RateId};
+use domain::meter::Meter;
+use domain::rate::{Rate, RateKind};
+
+use super::organizations::Places;
+use super::{Edit, Present, rewritten};
+use crate::setup::SetupError;
+use crate::setup::check::{Declared, DeclaredMeter, DeclaredRate};
+
+/// Ids of the declared meters by slug.
+pub(super) type Meters = HashMap<String, MeterId>;
+
+pub(super) fn meters(
+    declared: &Declared,
+    present: &Present,
+    draw: &mut dyn FnMut() -> u128,
+    edits: &mut Vec<Edit>,
+) -> Result<Meters, SetupError> {
+    let mut by_slug: BTreeMap<&str, Vec<&DeclaredMeter>> = BTreeMap::new();
+    for meter in &declared.meters {
+        by_slug.entry(&meter.version.slug).or_default().push(meter);
+    }
+    let mut ids = Meters::new();
+    for (slug, versions) in by_slug {
+        let stored = find(present, slug, &versions)?;
+        let wanted = versions.iter().find_map(|version| version.id);
+        let fresh = || wanted.unwrap_or_else(|| MeterId::from_random(draw()));
+        let id = stored.first().map_or_else(fresh, |meter| meter.id);
+        let versions: Vec<Meter> = versions
+            .into_iter()
+            .map(|version| Meter {
+                id,
+                ..version.version.clone()
+            })
+            .collect();
+        for (index, meter) in rewritten(&stored, &versions).iter().enumerate() {
+            let is_new = stored.is_empty() && index == 0;
+            let edit = if is_new {
+                Edit::CreateMeter
+            } else {
+                Edit::PutMeter
+            };
+            edits.push(edit(meter.clone()));
+        }
+        ids.insert(slug.to_owned(), id);
+    }
+    Ok(ids)
+}
+
+/// The stored versions of a declared meter; none when it is new.
+fn find(
+    present: &Present,
+    slug: &str,
+    versions: &[&DeclaredMeter],
+) -> Result<Vec<Meter>, SetupError> {
+    let Some(snapshot) = &present.snapshot else {
+        return Ok(Vec::new());
+    };
+    let live = snapshot.live_meters().find(|meter| meter.slug == slug);
+    let wanted = versions.iter().find_map(|version| version.id);
+    match (live, wanted) {
+        (Some(live), Some(wanted)) if live.id != wanted => {
+            let message = format!("the meter with this slug has the id {}", live.id);
+            Err(SetupError::rule(format!("meter {slug:?}"), message))
+        }
+        (Some(live), _) => Ok(snapshot.meter_versions(live.id).to_vec()),
+        (None, Some(wanted)) if !snapshot.meter_versions(wanted).is_empty() => {
+            let message = format!("id {wanted} belongs to another meter or an archived one");
+            Err(SetupError::rule(format!("meter {slug:?}"), message))
+        }
+        (None, _) => Ok(Vec::new()),
+    }
+}
+
+/// What tells the rates of an account apart: at most one of each prices a reading.
+type Key = (MeterId, Option<OrganizationId>, RateKind);
+
+pub(super) fn rates(
+    declared: &Declared,
+    present: &Present,
+    places: &Places,
+    meters: &Meters,
+    draw: &mut dyn FnMut() -> u128,
+    edits: &mut Vec<Edit>,
+) -> Result<(), SetupError> {
+    let mut groups: Vec<(Key, Vec<&DeclaredRate>)> = Vec::new();
+    for rate in &declared.rates {
+        let organization = rate.organization.map(|index| places[index]);
+        let key = (meters[&rate.meter], organization, rate.kind);
+        match groups.last_mut() {
+            Some((last, versions)) if *last == key => versions.push(rate),
+            _ => groups.push((key, vec![rate])),
+        }
+    }
+    for (key, versions) in groups {
+        let stored = stored(present, &key);
+        let slug = &versions[0].meter;
+        let id = match stored.first() {
+            Some(first) if stored.iter().any(|rate| rate.id != first.id) => {
+                let message = "several rates price this meter over time: change them by the API";
+                return Err(SetupError::rule(format!("rate of meter {slug:?}"), message));
+            }
+            Some(first) => first.id,
+            None => RateId::from_random(draw()),
+        };
+        let versions: Vec<Rate> = versions.iter().map(|rate| stamp(rate, id, key)).collect();
+        for (index, rate) in rewritten(&stored, &versions).iter().enumerate() {
+            let (meter, rate) = (slug.clone(), rate.clone());
+            edits.push(if stored.is_empty() && index == 0 {
+                Edit::CreateRate { meter, rate }
+            } else {
+                Edit::PutRate { meter, rate }
+            });
+        }
+    }
+    Ok(())
+}
+
+fn stored(present: &Present, key: &Key) -> Vec<Rate> {
+    let all = present
+        .snapshot
+        .iter()
+        .flat_map(|snapshot| snapshot.rates());
+    let mut stored: Vec<Rate> = all
+        .filter(|rate| (rate.meter, rate.organization, rate.kind) == *key)
+        .cloned()
+        .collect();
+    stored.sort_by_key(|rate| rate.valid.start);
+    stored
+}
+
+fn stamp(declared: &DeclaredRate, id: RateId, (meter, organization, kind): Key) -> Rate {
+    let declared = declared.clone();
+    Rate {
+        id,
+        meter,
+        organization,
+        kind,
+        valid: declared.valid,
+        per: declared.per,
+        unit: declared.unit,
+        tiers: declared.tiers,
+        allowance: declared.allowance,
+        billable: declared.billable,
+        list_price: declared.list_price,
+        subscription_id: declared.subscription_id,
+        charge_number: declared.charge_number,
+        currency: declared.currency,
+    }
+}
