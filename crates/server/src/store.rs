@@ -172,7 +172,7 @@ impl NoStore {
         let owner = self.owner.as_deref().unwrap_or("a server not known here");
         Err(Error::InUse {
             path: self.data_dir.clone(),
-            holder: format!("{owner}, which keeps the usage"),
+            holder: owner.to_owned(),
         })
     }
 }

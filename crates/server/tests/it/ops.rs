@@ -220,3 +220,23 @@ async fn a_running_request_is_finished_before_the_server_stops() {
     .await;
     assert_eq!(server.app().usage.watermark().await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn a_server_without_a_store_names_the_one_that_keeps_the_usage() {
+    let keeper = TestServer::start().await;
+    let key = keeper.key(keeper.root().await, Role::Owner).await;
+    let folder = keeper.data_dir();
+    let other = TestServer::start_with(|config| {
+        config.server.data_dir = folder.clone();
+        config.store.mode = server::config::StoreMode::None;
+    })
+    .await;
+    assert_eq!(other.get(&key, "/api/v1/meters").await.status, 200);
+    let refused = other
+        .post(&key, "/api/v1/events", &event("a").to_string())
+        .await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("usage is kept by "), "{detail}");
+    assert!(detail.ends_with(folder.to_str().unwrap()), "{detail}");
+}

@@ -195,8 +195,8 @@ impl Answer {
             })
             .collect();
         let message = format!(
-            "{refused} of {received} events are malformed and were not taken; the other {stored} \
-             are stored, and sending all of them again is harmless"
+            "{refused} of {received} events are malformed and were not taken; the others are \
+             stored, and sending all again is harmless"
         );
         ApiError::new(Code::MalformedEvents, message)
             .with("received", received)
