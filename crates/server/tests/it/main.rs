@@ -9,6 +9,13 @@
 mod auth;
 mod events;
 mod harness;
+mod keys;
+mod login;
+mod metering;
 mod meters;
 mod ops;
+mod organizations;
+mod rates;
+mod setup;
 mod subjects;
+mod users;
