@@ -53,7 +53,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(events::ingest_events, events::list_events))
         .routes(routes!(meters::create_meter, meters::list_meters))
-        .routes(routes!(meters::get_meter, meters::patch_meter, meters::delete_meter))
+        .routes(routes!(
+            meters::get_meter,
+            meters::patch_meter,
+            meters::delete_meter
+        ))
         .routes(routes!(meters::query_meter, meters::post_query_meter))
         .routes(routes!(subjects::put_subjects, subjects::list_subjects))
         .merge(control_routes())
@@ -67,15 +71,23 @@ fn routes() -> OpenApiRouter<Arc<App>> {
 
 fn control_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(organizations::list_organizations, organizations::create_organization))
+        .routes(routes!(
+            organizations::list_organizations,
+            organizations::create_organization
+        ))
         .routes(routes!(
             organizations::get_organization,
             organizations::patch_organization,
             organizations::archive_organization
         ))
         .routes(routes!(users::list_users, users::create_user))
-        .routes(routes!(users::get_user, users::patch_user, users::disable_user))
+        .routes(routes!(
+            users::get_user,
+            users::patch_user,
+            users::disable_user
+        ))
         .routes(routes!(users::put_password))
+        .routes(routes!(users::reset_password))
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::get_key, keys::patch_key, keys::revoke_key))
         .routes(routes!(keys::rotate_key))
@@ -115,6 +127,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(async || {
             ApiError::new(Code::MethodNotAllowed, Code::MethodNotAllowed.meaning())
         })
+        .layer(DefaultBodyLimit::max(app.config.limits.body_bytes_max))
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn_with_state(Arc::clone(app), request::surround))
         .with_state(Arc::clone(app))

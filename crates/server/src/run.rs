@@ -9,6 +9,7 @@ use axum::ServiceExt;
 use axum::extract::Request;
 use axum::http::Uri;
 use axum::serve::ListenerExt;
+use export::Workers;
 use metadata::{Metadata, Options};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -24,6 +25,8 @@ use crate::bootstrap::{FirstAdmin, first_start};
 use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::control::Control;
+use crate::exports;
+use crate::instance::Lease;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::server_file::{Published, ServerFile};
@@ -37,6 +40,8 @@ pub struct Running {
     token: String,
     first_admin: Option<FirstAdmin>,
     serving: JoinHandle<std::io::Result<()>>,
+    workers: Option<Workers>,
+    lease: Option<Lease>,
     published: Published,
 }
 
@@ -47,16 +52,24 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     let metadata = open_metadata(&config).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
     let store = store::open(&config, &metadata).await?;
+    let lease = Lease::take(&config, &metadata, &clock, &store.readings).await?;
+    let (exports, workers) = exports::start(
+        &config,
+        Arc::clone(&store.usage),
+        metadata.clone(),
+        clock.clone(),
+    )?;
     let token = format!("{KEY_PREFIX}local_{}", random::secret());
     let app = Arc::new(App {
         public_url: public_url(&config.server, address),
         credentials: Credentials::new(&token),
         control: Control::default(),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,
         usage: store.usage,
         readings: store.readings,
+        exports,
         clock,
         metadata,
         config,
@@ -75,6 +88,8 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         token,
         first_admin,
         serving,
+        workers,
+        lease,
         published,
     })
 }
@@ -111,8 +126,14 @@ impl Running {
             tracing::warn!("requests still running after {patience:?} are cut off");
             self.serving.abort();
         }
+        if let Some(workers) = self.workers {
+            workers.stop().await;
+        }
         let readings = Arc::clone(&self.app.readings);
         let closed = tokio::task::spawn_blocking(move || readings.close()).await?;
+        if let Some(lease) = self.lease {
+            lease.release().await;
+        }
         self.app.metadata.close().await;
         drop(self.published);
         closed.context("the usage store did not close well")?;
@@ -121,7 +142,8 @@ impl Running {
     }
 }
 
-fn create_data_dir(server: &Server) -> anyhow::Result<()> {
+/// Creates the data directory, readable by its owner only.
+pub fn create_data_dir(server: &Server) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -137,8 +159,8 @@ async fn listen(server: &Server) -> anyhow::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Opens the control data the configuration names.
-pub(crate) async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
+/// Opens the database the configuration names; the data directory exists.
+pub async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
     let options = match config.database.url.reveal() {
         Some(url) => Options::postgres(url),
         None => Options::file(config.server.data_dir.join("metadata.sqlite")),
@@ -162,8 +184,7 @@ async fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<()> {
     });
     let stopping = app.stopping.clone();
     let router = MapRequestLayer::new(collapse_slashes).layer(api::router(&app));
-    let service =
-        ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(router);
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(router);
     axum::serve(listener, service)
         .with_graceful_shutdown(stopping.cancelled_owned())
         .await

@@ -101,7 +101,9 @@ async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<Jo
         archive_version: ARCHIVE_FORMAT,
     };
     let inserted = app.metadata.insert_export(new, app.now()).await;
-    Ok(Json(JobOut::of(inserted.map_err(refusal)?)))
+    let export = inserted.map_err(refusal)?;
+    app.exports.wake();
+    Ok(Json(JobOut::of(export)))
 }
 
 /// Refuses what the worker does not make yet.
@@ -110,7 +112,10 @@ fn check_supported(wanted: &Wanted) -> ApiResult<()> {
         ExportKind::Summary | ExportKind::SummaryAllLinked => return Ok(()),
         ExportKind::JobLevel if !wanted.all_meters => return Ok(()),
         ExportKind::JobLevel => "allMeters TRUE is not available: name one meterId".to_owned(),
-        kind => format!("jobType {} is not available: ask for SUMMARY", kind.as_str()),
+        kind => format!(
+            "jobType {} is not available: ask for SUMMARY",
+            kind.as_str()
+        ),
     };
     Err(ApiError::new(Code::MeteringUnsupported, what))
 }
@@ -127,7 +132,10 @@ fn refusal(error: metadata::Error) -> ApiError {
 /// A job of this door whose organization is the caller's or under it.
 async fn find(app: &App, caller: &Caller, job: &str) -> ApiResult<Export> {
     caller.may(Permission::Read)?;
-    let found = app.metadata.find_export(id::<ExportId>(job, "job")?).await?;
+    let found = app
+        .metadata
+        .find_export(id::<ExportId>(job, "job")?)
+        .await?;
     let visible = |export: &Export| {
         let organization = export.request.organization;
         export.request.source == ExportSource::Vendor

@@ -40,8 +40,8 @@ pub async fn download_export(
     if names(&headers, &header::IF_NONE_MATCH, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    let is_same = !headers.contains_key(header::IF_RANGE)
-        || names(&headers, &header::IF_RANGE, &tag);
+    let is_same =
+        !headers.contains_key(header::IF_RANGE) || names(&headers, &header::IF_RANGE, &tag);
     let range = headers.get(header::RANGE).filter(|_| is_same);
     let range = range.and_then(|range| range.to_str().ok());
     let size_bytes = artifact.size_bytes;
@@ -50,13 +50,21 @@ pub async fn download_export(
         Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
         Wanted::Nothing => return Err(not_there(size_bytes)),
     };
-    let bytes = app.artifacts.read(&artifact.path, part.clone()).await?;
-    let length = part.as_ref().map_or(size_bytes, |part| part.end - part.start);
+    let bytes = app
+        .exports
+        .artifacts()
+        .read(&artifact.path, part.clone())
+        .await?;
+    let length = part
+        .as_ref()
+        .map_or(size_bytes, |part| part.end - part.start);
     let mut response = (status, Body::from_stream(bytes)).into_response();
     describe(response.headers_mut(), &export, tag, length);
     if let Some(part) = part {
         let content = format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
-        response.headers_mut().insert(header::CONTENT_RANGE, text(&content));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_RANGE, text(&content));
     }
     Ok(response)
 }
@@ -103,7 +111,10 @@ fn tag(artifact: &Artifact) -> HeaderValue {
 
 /// Whether a conditional header names the tag or anything there is.
 fn names(headers: &HeaderMap, name: &HeaderName, tag: &HeaderValue) -> bool {
-    let sent = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let sent = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     let mut tags = sent.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|sent| sent == "*" || sent.strip_prefix("W/").unwrap_or(sent).as_bytes() == tag)
 }

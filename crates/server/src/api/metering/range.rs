@@ -44,8 +44,17 @@ mod tests {
             Wanted::Nothing => "nothing".to_owned(),
         };
         let sent = [
-            "bytes=0-9", "bytes=90-", "bytes=-5", "bytes=-500", "bytes=50-1000", "bytes=100-",
-            "bytes=-0", "bytes=9-0", "bytes=0-1,5-6", "lines=1-2", "bytes=-",
+            "bytes=0-9",
+            "bytes=90-",
+            "bytes=-5",
+            "bytes=-500",
+            "bytes=50-1000",
+            "bytes=100-",
+            "bytes=-0",
+            "bytes=9-0",
+            "bytes=0-1,5-6",
+            "lines=1-2",
+            "bytes=-",
         ];
         let read: Vec<_> = sent.map(read).into_iter().collect();
         insta::assert_debug_snapshot!(read, @"");

@@ -18,16 +18,16 @@ use crate::api::page::nullable;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
-use crate::setup::check::meter_rule;
-use crate::setup::check::fields;
+use crate::setup::check::{fields, meter_rule};
 
 /// Changes of a meter; what is left out stays. Slug, event type and aggregation never change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeterPatch {
-    /// First event time the new version reads; all of time if absent.
+    /// First event time the new version reads; now if absent, null for all of time.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    since: Option<Timestamp>,
+    since: Option<Option<Timestamp>>,
     name: Option<String>,
     description: Option<String>,
     unit: Option<String>,
@@ -64,7 +64,9 @@ pub async fn patch_meter(
 ) -> ApiResult<Json<MeterOut>> {
     caller.may_declare_for_account()?;
     let before = find(&caller, &name)?;
-    let meter = sent.over(before.clone()).map_err(ApiError::invalid)?;
+    let meter = sent
+        .over(before.clone(), app.now())
+        .map_err(ApiError::invalid)?;
     let mut change = app.metadata.begin_change(app.now()).await?;
     change.put_meter(&meter).await?;
     app.commit(change).await?;
@@ -74,8 +76,9 @@ pub async fn patch_meter(
 }
 
 impl MeterPatch {
-    fn over(self, mut meter: Meter) -> Result<Meter, String> {
-        meter.valid = self.since.map_or(TimeRange::ALWAYS, TimeRange::since);
+    fn over(self, mut meter: Meter, now: Timestamp) -> Result<Meter, String> {
+        let start = self.since.unwrap_or(Some(now));
+        meter.valid = TimeRange { start, end: None };
         meter.name = self.name.unwrap_or(meter.name);
         fields::name(&meter.name)?;
         meter.description = self.description.unwrap_or(meter.description);

@@ -27,7 +27,9 @@ pub fn slug(text: &str) -> Result<(), String> {
     if (1..=SLUG_CHARS_MAX).contains(&text.len()) && text.bytes().all(fits) {
         Ok(())
     } else {
-        Err(format!("a slug has 1 to {SLUG_CHARS_MAX} letters, digits, _ and -"))
+        Err(format!(
+            "a slug has 1 to {SLUG_CHARS_MAX} letters, digits, _ and -"
+        ))
     }
 }
 
