@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod error;
 pub mod exports;
+pub mod instance;
 pub mod log;
 pub mod login;
 pub mod metrics;

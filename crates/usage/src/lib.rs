@@ -18,6 +18,7 @@ mod merge;
 pub mod metrics;
 pub mod options;
 pub mod query;
+mod rollup;
 pub mod row;
 pub mod scan;
 mod seen;

@@ -267,8 +267,25 @@ impl Answer {
             Ok(json) => serde_json::to_string_pretty(&json).unwrap(),
             Err(_) => self.body.trim_end().to_owned(),
         };
-        redact(format!("{} {media}\n{body}", self.status).trim_end())
+        fold(&redact(
+            format!("{} {media}\n{body}", self.status).trim_end(),
+        ))
     }
+}
+
+/// Breaks long lines at spaces, so that snapshots stay within the page.
+pub(crate) fn fold(text: &str) -> String {
+    const WIDTH: usize = 84;
+    let mut folded = String::new();
+    for line in text.lines() {
+        let mut rest = line;
+        while let Some(end) = rest.get(..WIDTH).and_then(|start| start.rfind(' ')) {
+            folded += &format!("{}\n ", &rest[..end]);
+            rest = &rest[end..];
+        }
+        folded += &format!("{rest}\n");
+    }
+    folded.trim_end().to_owned()
 }
 
 /// Replaces every id by `[id]`.

@@ -1,5 +1,11 @@
 //! The server from outside: every test starts it and talks HTTP. The tree mirrors the routes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::format_push_string,
+    reason = "what snapshots show is put together"
+)]
+
 mod auth;
 mod events;
 mod harness;
