@@ -2,10 +2,13 @@
 //!
 //! Runs on a blocking thread, which waits for the store and leaves deflating to others.
 
+mod detail;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use domain::Timestamp;
 use domain::dimension::Dimension;
 use domain::export::{
     AsOf, Column, ExportPlan, JobLevelPlan, JobRead, JobRow, ProcessDay, ProcessDays, RollUps, Row,
@@ -19,7 +22,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::runtime::Handle;
 use usage::UsageStore;
-use usage::query::{Batch, ScanQuery, TotalsQuery};
+use usage::query::{Batch, GroupKey, ScanQuery, TotalRow, TotalsQuery};
 
 use crate::archive::Archive;
 use crate::csv;
@@ -124,6 +127,7 @@ impl<'a> Build<'a> {
     pub fn run(mut self, plan: &ExportPlan<'_>) -> Result<(File, Vec<FileFacts>)> {
         match plan {
             ExportPlan::Summary(plan) => self.summary(plan)?,
+            ExportPlan::Detail(plan) => self.detail(plan)?,
             ExportPlan::JobLevel(plan) => self.job_level(plan)?,
         }
         Ok((self.archive.finish()?, self.files))
@@ -159,15 +163,27 @@ impl<'a> Build<'a> {
     fn read<'c>(&self, plan: &SummaryPlan<'c>, member: &Member<'c>) -> Result<Ledger<'c>> {
         let (mut ledger, borders) = plan.ledger(member);
         for read in ledger.reads(&borders) {
-            let totals = self.usage.totals(totals_query(&read), self.as_of.sequence);
-            for row in self.runtime.block_on(totals)? {
-                let day = row.window.map(|window| window.start);
-                let day = day.ok_or_else(|| Error::Internal("a total has no day".into()))?;
+            for (day, row) in self.totals(&read, &[])? {
                 ledger.add(&read, row.meter, day, row.fold);
             }
             self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
         }
         Ok(ledger)
+    }
+
+    fn totals(
+        &self,
+        read: &UsageRead<'_>,
+        dimensions: &[Dimension],
+    ) -> Result<Vec<(Timestamp, TotalRow)>> {
+        let query = totals_query(read, dimensions);
+        let totals = self.usage.totals(query, self.as_of.sequence);
+        let rows = self.runtime.block_on(totals)?.into_iter();
+        let dated = rows.map(|row| match row.window {
+            Some(window) => Ok((window.start, row)),
+            None => Err(Error::Internal("a total has no day".into())),
+        });
+        dated.collect()
     }
 
     fn summary_rows(&mut self, rows: &[SummaryRow<'_>]) -> Result<()> {
@@ -282,7 +298,7 @@ impl<'a> Build<'a> {
     }
 }
 
-fn totals_query(read: &UsageRead<'_>) -> TotalsQuery {
+fn totals_query(read: &UsageRead<'_>, dimensions: &[Dimension]) -> TotalsQuery {
     TotalsQuery {
         scope: read.scope.clone(),
         meters: read.meters.iter().map(|meter| (*meter).clone()).collect(),
@@ -290,7 +306,11 @@ fn totals_query(read: &UsageRead<'_>) -> TotalsQuery {
             size: WindowSize::Day,
             zone: TimeZone::UTC,
         }),
-        group_by: Vec::new(),
+        group_by: dimensions
+            .iter()
+            .copied()
+            .map(GroupKey::Dimension)
+            .collect(),
         filters: Vec::new(),
     }
 }

@@ -24,6 +24,11 @@ pub fn request(export: &Export) -> Result<ExportRequest> {
             linked: true,
             combined: new.combined,
         },
+        (metadata::ExportKind::ProjectFolder, _) => ExportKind::ProjectFolder {
+            linked: new.all_linked_orgs,
+            combined: new.combined,
+        },
+        (metadata::ExportKind::Asset, meter) => ExportKind::Asset { meter },
         (metadata::ExportKind::JobLevel, Some(meter)) if !new.all_meters => {
             ExportKind::JobLevel { meter }
         }

@@ -281,7 +281,8 @@ pub struct JobRow<'a> {
 }
 
 impl<'a> JobRow<'a> {
-    fn dimension(&self, dimension: Dimension) -> Option<&'a str> {
+    /// One of its dimensions.
+    pub fn dimension(&self, dimension: Dimension) -> Option<&'a str> {
         self.dimensions[dimension as usize]
     }
 }
