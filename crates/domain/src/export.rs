@@ -72,10 +72,10 @@ pub enum ExportKind {
         /// One meter, or all.
         meter: Option<MeterId>,
     },
-    /// Usage per job of one meter, of the requester alone.
+    /// Usage per job, of the requester alone.
     JobLevel {
-        /// The meter.
-        meter: MeterId,
+        /// One meter, or all that have a report.
+        meter: Option<MeterId>,
     },
 }
 
@@ -97,8 +97,8 @@ pub enum ExportPlan<'c> {
     Summary(SummaryPlan<'c>),
     /// Consumption per project and folder, or per asset.
     Detail(DetailPlan<'c>),
-    /// Usage per job.
-    JobLevel(JobLevelPlan<'c>),
+    /// Usage per job: one plan for each file.
+    JobLevel(Vec<JobLevelPlan<'c>>),
 }
 
 /// Why a request cannot become files.
@@ -172,7 +172,7 @@ impl<'c> ExportPlan<'c> {
                 DetailPlan::new(Detail::Asset, files, meter).map(Self::Detail)
             }
             ExportKind::JobLevel { meter } => {
-                JobLevelPlan::new(request, control, meter).map(Self::JobLevel)
+                JobLevelPlan::all(request, control, meter).map(Self::JobLevel)
             }
         }
     }
@@ -182,7 +182,7 @@ impl<'c> ExportPlan<'c> {
         match self {
             Self::Summary(plan) => plan.file_names(),
             Self::Detail(plan) => plan.files.file_names(),
-            Self::JobLevel(plan) => vec![plan.file_name()],
+            Self::JobLevel(plans) => plans.iter().map(JobLevelPlan::file_name).collect(),
         }
     }
 }

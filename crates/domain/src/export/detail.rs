@@ -209,7 +209,7 @@ impl<'c> MeterDetails<'c> {
         read: &UsageRead<'c>,
         meter: usize,
         day: Timestamp,
-        keys: Keys,
+        keys: &Keys,
         fold: &Fold,
     ) -> Result<(), PlanError> {
         let (meter, start) = read.stretch(meter, day);
@@ -222,7 +222,7 @@ impl<'c> MeterDetails<'c> {
         &mut self,
         read: &JobRead<'c>,
         time: Timestamp,
-        keys: Keys,
+        keys: &Keys,
         usage: Total,
     ) -> Result<(), PlanError> {
         let period = self.organization.billing_period(utc_date(time));
@@ -243,7 +243,7 @@ impl<'c> MeterDetails<'c> {
         &mut self,
         meter: &'c Meter,
         start: Timestamp,
-        keys: Keys,
+        keys: &Keys,
         usage: Total,
         used: Total,
     ) -> Result<(), PlanError> {

@@ -8,7 +8,8 @@ use domain::ids::MeterId;
 use domain::quantity::Total;
 use futures::StreamExt;
 
-use super::{Build, job_row};
+use super::Build;
+use super::job_level::job_row;
 use crate::error::Result;
 
 impl Build<'_> {
@@ -84,7 +85,7 @@ impl Build<'_> {
             DetailSource::Groups(reads) => {
                 for read in reads {
                     for (day, row) in self.totals(&read, dimensions)? {
-                        details.add_group(&read, row.meter, day, row.keys, &row.fold)?;
+                        details.add_group(&read, row.meter, day, &row.keys, &row.fold)?;
                     }
                 }
             }
@@ -121,7 +122,7 @@ impl Build<'_> {
                 };
                 let keys = dimensions.iter().map(|dimension| row.dimension(*dimension));
                 let keys = keys.map(|value| value.map(str::to_owned)).collect();
-                details.add_event(read, row.time, keys, Total::from(row.quantity))?;
+                details.add_event(read, row.time, &keys, Total::from(row.quantity))?;
             }
             self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
         }

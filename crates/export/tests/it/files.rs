@@ -1,11 +1,12 @@
 //! The bytes of the files, layout by layout.
 
 use domain::ids::MeterId;
+use domain::meter::JobLevelLayout;
 use domain::rate::Tier;
 use export::Error;
 use metadata::{ExportKind, ExportStatus, NewExport};
 
-use crate::world::{ROOT, SANDBOX, SUB, World, meter_id, organization, rate};
+use crate::world::{ROOT, SANDBOX, SUB, World, meter, meter_id, organization, rate};
 
 const USAGE: &str = r#"
     000000000000000000Root 2013-01-05T10:00:00Z {"n1":1.5}
@@ -262,4 +263,49 @@ async fn an_asset_has_a_line_for_each_tier_it_pays() {
          1.000000000000,0.500000000000\n"
     );
     assert_eq!(world.files(export).await, expected);
+}
+
+#[tokio::test]
+async fn all_meters_give_a_report_per_layout_merged_by_time() {
+    let world = World::new().await;
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let another = meter(5, Some(JobLevelLayout::DataIntegration));
+    change.insert_meter(world.account, &another).await.unwrap();
+    change.commit().await.unwrap();
+    world
+        .take(
+            r#"
+            000000000000000000Root 2013-01-05T10:02:00Z {"n1":1,"taskId":"third"}
+            000000000000000000Root 2013-01-05T10:01:00Z {"n5":1,"taskId":"second"}
+            000000000000000000Root 2013-01-05T10:00:00Z {"n1":1,"taskId":"first"}
+            000000000000000000Root 2013-01-06T10:00:00Z {"n3":1,"taskId":"other"}
+            "#,
+        )
+        .await;
+    let all = |new: &mut NewExport| {
+        new.kind = ExportKind::JobLevel;
+        new.all_meters = true;
+    };
+    let export = world.ask(all).await;
+    world.worker(2).run_until_idle().await.unwrap();
+    let files = world.files(export).await;
+    let first_fields: Vec<_> = files
+        .lines()
+        .map(|line| line.split(',').next().unwrap())
+        .collect();
+    assert_eq!(
+        first_fields,
+        [
+            "== CDIMeteringAuditData.csv",
+            "Task ID",
+            "first",
+            "second",
+            "third",
+            "== DetailedReport_0000000000000000000002.csv",
+            "Org ID",
+            "== JobDetails_0000000000000000000003.csv",
+            "Org ID",
+            ROOT,
+        ]
+    );
 }

@@ -10,7 +10,7 @@ use crate::quantity::{Amount, Total};
 /// The project of an event: every fourth has none.
 fn keys(detail: Detail, index: u64) -> Keys {
     let mut keys = vec![None; detail.dimensions().len()];
-    if index % 4 > 0 {
+    if !index.is_multiple_of(4) {
         keys[0] = Some(format!("p{}", index % 4));
     }
     keys
@@ -49,7 +49,7 @@ fn lines<'c>(
                         let mut fold = Fold::new(version.rule.aggregation);
                         fold.add(quantity, time, index);
                         let (day, keys) = (midnight(utc_date(time)), keys(plan.detail, index));
-                        details.add_group(&from, place, day, keys, &fold).unwrap();
+                        details.add_group(&from, place, day, &keys, &fold).unwrap();
                     }
                 }
             }
@@ -70,7 +70,7 @@ fn lines<'c>(
                 for (index, time, quantity) in read(story, from.meter, &from.scope) {
                     let keys = keys(plan.detail, index);
                     details
-                        .add_event(&from, time, keys, quantity.into())
+                        .add_event(&from, time, &keys, quantity.into())
                         .unwrap();
                 }
             }
