@@ -1,7 +1,7 @@
 //! Step 6 of usage out: files become one ZIP, the same bytes wherever and however it is made.
 //!
-//! Lines are cut into pieces by their days alone ([`pieces`]); each piece is deflated on its own by
-//! any thread ([`deflate`]) and written in order ([`zip`]). FORMAT.md describes archive format 1.
+//! Lines are cut into pieces by their days alone (`pieces`); each piece is deflated on its own by
+//! any thread (`deflate`) and written in order (`zip`). FORMAT.md describes archive format 1.
 
 mod deflate;
 mod pieces;

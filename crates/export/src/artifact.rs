@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use url::Url;
 
+use crate::build::Gauge;
 use crate::error::{Error, Result};
 
 /// Bytes of an archive in one part of an upload.
@@ -75,12 +76,13 @@ impl Artifacts {
 
     /// Puts an archive, whole or not at all. Blocks, and must not run on a runtime's own thread.
     ///
-    /// The same export again replaces what is there by the same bytes.
+    /// The same export again replaces what is there by the same bytes. A stopped gauge gives up.
     pub fn put_archive(
         &self,
         runtime: &Handle,
         export: ExportId,
         archive: &mut File,
+        gauge: &Gauge,
     ) -> Result<Stored> {
         let path = self.path(export, "zip");
         let failed = || failed("put an archive");
@@ -89,24 +91,18 @@ impl Artifacts {
         let mut sha256 = Sha256::new();
         let mut size_bytes = 0;
         archive.rewind()?;
-        loop {
-            let mut part = Vec::with_capacity(PART_BYTES);
-            archive
-                .by_ref()
-                .take(PART_BYTES as u64)
-                .read_to_end(&mut part)?;
-            if part.is_empty() {
-                break;
+        while let Some(part) = next_part(archive)? {
+            if gauge.is_stopped() {
+                runtime.block_on(upload.abort()).map_err(failed())?;
+                return Err(Error::Stopping);
             }
             sha256.update(&part);
             size_bytes += part.len() as u64;
-            runtime
-                .block_on(async {
-                    upload.wait_for_capacity(PARTS_MAX).await?;
-                    upload.put(Bytes::from(part));
-                    Ok(())
-                })
-                .map_err(failed())?;
+            let free = runtime.block_on(upload.wait_for_capacity(PARTS_MAX));
+            free.map_err(failed())?;
+            // Parts are sent by tasks of the runtime.
+            let _inside = runtime.enter();
+            upload.put(part);
         }
         runtime.block_on(upload.finish()).map_err(failed())?;
         Ok(Stored {
@@ -160,6 +156,12 @@ impl Artifacts {
         }
         Ok(())
     }
+}
+
+fn next_part(archive: &mut File) -> Result<Option<Bytes>> {
+    let mut part = Vec::with_capacity(PART_BYTES);
+    archive.take(PART_BYTES as u64).read_to_end(&mut part)?;
+    Ok((!part.is_empty()).then(|| Bytes::from(part)))
 }
 
 fn failed(action: &'static str) -> impl Fn(object_store::Error) -> Error {

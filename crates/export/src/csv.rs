@@ -8,7 +8,7 @@ use domain::export::{Column, Row};
 /// Appends the header line.
 pub fn write_header<C>(columns: &[Column<C>], line: &mut Vec<u8>) {
     write_fields(columns.iter(), line, |column, line| {
-        push_field(column.header, line)
+        push_field(column.header, line);
     });
 }
 

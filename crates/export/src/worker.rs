@@ -192,7 +192,7 @@ impl Worker {
     async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<(Stored, u64)> {
         let built = self.build(claimed, gauge).await?;
         let rows = built.rows();
-        let stored = self.publish(claimed, built).await?;
+        let stored = self.publish(claimed, built, gauge).await?;
         Ok((stored, rows))
     }
 
@@ -229,7 +229,12 @@ impl Worker {
     }
 
     /// Step 7: the artifact is in its store before the job says so; nothing is put without a lease.
-    pub async fn publish(&self, claimed: &Claimed, built: Built) -> Result<Stored> {
+    pub async fn publish(
+        &self,
+        claimed: &Claimed,
+        built: Built,
+        gauge: &Arc<Gauge>,
+    ) -> Result<Stored> {
         let progress = Progress {
             percent: 100,
             rows: built.rows(),
@@ -238,8 +243,9 @@ impl Worker {
         let export = claimed.export.id;
         let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
         let Built { mut archive, files } = built;
-        let stored = blocking(move || artifacts.put_archive(&runtime, export, &mut archive));
-        let stored = stored.await?;
+        let gauge = Arc::clone(gauge);
+        let put = move || artifacts.put_archive(&runtime, export, &mut archive, &gauge);
+        let stored = blocking(put).await?;
         let as_of: AsOf = request::as_of(claimed);
         let manifest = Manifest::new(export, as_of, &files, stored.size_bytes, &stored.sha256);
         let manifest = serde_json::to_vec_pretty(&manifest);
@@ -272,6 +278,8 @@ impl Worker {
     }
 
     /// What becomes of a job that could not be made: another try, or its end.
+    ///
+    /// The causes go to the log; the caller learns what failed, not the paths of this machine.
     async fn give_up(&self, claimed: &Claimed, gauge: &Gauge, error: Error) -> Result<()> {
         let export = claimed.export.id;
         let chain = chain(&error);
@@ -292,9 +300,9 @@ impl Worker {
                 };
                 self.beat(claimed, progress, RETRY_MS).await
             }
-            _ => {
+            error => {
                 tracing::error!(export.id = %export, "export {export} failed: {chain}");
-                let error_message = chain;
+                let error_message = error.to_string();
                 self.end(claimed, &Settlement::Failed { error_message })
                     .await
             }

@@ -5,12 +5,13 @@ use std::io::Cursor;
 use std::process::Command;
 
 use super::*;
+use crate::manifest::hex;
 
 const TIME: &str = "2026-02-03T04:05:07Z";
 
 /// Lines as reports have them, `lines` a day.
-fn line(day: i64, index: usize) -> String {
-    let mut state = (day as u64) << 32 | index as u64;
+fn line(day: u32, index: u32) -> String {
+    let mut state = u64::from(day) << 32 | u64::from(index);
     let mut line = format!("2013-01-{day:02},task {index}");
     for _ in 0..6 {
         state = state
@@ -22,7 +23,7 @@ fn line(day: i64, index: usize) -> String {
     line
 }
 
-fn archive(threads: usize, zip64_from: u64, days: &[usize]) -> (Vec<u8>, Vec<EntryFacts>) {
+fn archive(threads: usize, zip64_from: u64, days: &[u32]) -> (Vec<u8>, Vec<EntryFacts>) {
     let time = TIME.parse().unwrap();
     let sink = Cursor::new(Vec::new());
     let mut archive = Archive::with_zip64_from(sink, time, threads, zip64_from).unwrap();
@@ -74,11 +75,7 @@ with zipfile.ZipFile(sys.argv[1]) as archive:
 fn listing(version: u16, facts: &[EntryFacts]) -> String {
     let mut text = String::new();
     for entry in facts {
-        let sha256: String = entry
-            .sha256
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let sha256 = hex(&entry.sha256);
         let (name, bytes) = (&entry.name, entry.bytes);
         let stamp = "(2026, 2, 3, 4, 5, 6)";
         writeln!(text, "{name} 0x808 {version} {stamp} {bytes} {sha256}").unwrap();
@@ -86,7 +83,7 @@ fn listing(version: u16, facts: &[EntryFacts]) -> String {
     text
 }
 
-const DAYS: [usize; 5] = [3, 40_000, 900, 2_000, 10];
+const DAYS: [u32; 5] = [3, 40_000, 900, 2_000, 10];
 
 #[test]
 fn another_program_reads_every_file_back() {
@@ -119,8 +116,7 @@ fn threads_do_not_change_a_byte() {
 #[test]
 fn the_bytes_of_format_1_stay() {
     let (zip, _) = archive(1, ZIP64_FROM, &[3, 900, 1_200]);
-    let sha256: [u8; 32] = Sha256::digest(&zip).into();
-    let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = hex(&Sha256::digest(&zip));
     assert_eq!(zip.len(), 58_797, "another codec needs another format");
     assert_eq!(
         sha256,

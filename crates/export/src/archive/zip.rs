@@ -42,20 +42,17 @@ impl Stamp {
     pub(super) fn at(instant: Timestamp) -> Self {
         let at = instant.to_zoned(TimeZone::UTC).datetime();
         let part = |value: i8| u16::try_from(value).expect("parts of a time are positive");
-        match u16::try_from(at.year() - 1980) {
-            Err(_) => Self {
-                time: 0,
-                date: 1 << 5 | 1,
-            },
-            Ok(year) if year > 127 => Self {
-                time: 23 << 11 | 59 << 5 | 29,
-                date: 127 << 9 | 12 << 5 | 31,
-            },
-            Ok(year) => Self {
-                time: part(at.hour()) << 11 | part(at.minute()) << 5 | part(at.second()) / 2,
-                date: year << 9 | part(at.month()) << 5 | part(at.day()),
-            },
-        }
+        let time = |hour, minute, second| (hour << 11) | (minute << 5) | (second / 2);
+        let date = |year, month, day| (year << 9) | (month << 5) | day;
+        let (time, date) = match u16::try_from(at.year() - 1980) {
+            Err(_) => (time(0, 0, 0), date(0, 1, 1)),
+            Ok(128..) => (time(23, 59, 59), date(127, 12, 31)),
+            Ok(year) => (
+                time(part(at.hour()), part(at.minute()), part(at.second())),
+                date(year, part(at.month()), part(at.day())),
+            ),
+        };
+        Self { time, date }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::build::Gauge;
 use crate::error::Result;
 
 /// Time between sweeps for expired artifacts.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// Time a worker waits after its stores failed.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
