@@ -107,7 +107,7 @@ pub(crate) async fn session_of(server: &TestServer, at: OrganizationId, role: Ro
 async fn a_summary_goes_from_created_to_success_and_echoes_the_dates() {
     let (server, session) = flights().await;
     let job = post(&server, &session, EXPORTS, &summary()).await;
-    assert_snapshot!(crate::harness::redact(&job.body), @"");
+    assert_snapshot!(crate::harness::redact(&job.body), @r#"{"jobId":"[id]","status":"CREATED","orgId":"[id]","userId":"[id]","selectedOrgId":"[id]","meterId":null,"startDate":"2026-01-01T00:00:00Z","endDate":"2026-01-31T23:59:59Z","callbackUrl":null,"createTime":"2026-06-01T12:00:00Z","updateTime":"2026-06-01T12:00:00Z"}"#);
     let path = status_path(&job);
     server.run_jobs_until_idle().await;
     let done = server.in_session(&session, Method::GET, &path, "").await;
@@ -130,7 +130,7 @@ async fn a_job_level_export_names_its_meter_and_its_switch() {
         "meterId": METER, "callbackUrl": "https://MyExportJobStatus.com",
     });
     let job = post(&server, &session, JOB_LEVEL, &body).await;
-    assert_snapshot!(crate::harness::redact(&job.body), @"");
+    assert_snapshot!(crate::harness::redact(&job.body), @r#"{"jobId":"[id]","status":"CREATED","orgId":"[id]","userId":"[id]","selectedOrgId":"[id]","allMeters":"FALSE","meterId":"[id]","startDate":"2026-01-01T00:00:00Z","endDate":"2026-01-31T23:59:59Z","callbackUrl":"https://MyExportJobStatus.com","createTime":"2026-06-01T12:00:00Z","updateTime":"2026-06-01T12:00:00Z"}"#);
     server.run_jobs_until_idle().await;
     let done = server
         .in_session(&session, Method::GET, &status_path(&job), "")

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use metadata::{ControlSnapshot, ExportKind};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, ApiResult, Code};
@@ -67,7 +67,9 @@ pub(super) struct Wanted {
 impl ExportIn {
     /// Reads a body of whatever content type clients send.
     pub(super) fn read(body: &[u8]) -> ApiResult<Self> {
-        serde_json::from_slice(body).map_err(|error| {
+        let object: Result<Map<String, Value>, _> = serde_json::from_slice(body);
+        let read = object.and_then(|object| serde_json::from_value(Value::Object(object)));
+        read.map_err(|error| {
             let message = format!("the body is not the JSON object expected here: {error}");
             ApiError::new(Code::MeteringBody, message)
         })
@@ -292,6 +294,30 @@ mod tests {
         .into_iter()
         .map(read)
         .collect();
-        insta::assert_debug_snapshot!(read, @"");
+        insta::assert_debug_snapshot!(read, @r#"
+        [
+            Ok(
+                true,
+            ),
+            Ok(
+                false,
+            ),
+            Ok(
+                true,
+            ),
+            Ok(
+                false,
+            ),
+            Ok(
+                false,
+            ),
+            Err(
+                "METERING_FLAG",
+            ),
+            Err(
+                "METERING_BODY",
+            ),
+        ]
+        "#);
     }
 }
