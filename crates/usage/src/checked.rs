@@ -52,14 +52,14 @@ impl CheckedFile {
     ) -> Result<(Self, ParquetMetaData)> {
         let reader = disk
             .open(path)
-            .map_err(|source| refused("open", path, source))?;
+            .map_err(|source| Error::io("open", path, source))?;
         let tail_start = tail_start(path, reader.length(), written)?;
         let length = usize::try_from(written.tail_bytes).expect("a tail fits in memory");
         let tail = reader
             .read(tail_start, length)
-            .map_err(|source| refused("read", path, source))?;
+            .map_err(|source| Error::io("read", path, source))?;
         if spell(xxh3_64(&tail)) != written.tail_checksum {
-            return Err(corrupt(
+            return Err(Error::corrupt(
                 path,
                 tail_start,
                 "the checksum of the tail differs",
@@ -110,7 +110,11 @@ impl CheckedFile {
         let file = &self.inner;
         let end = start + length as u64;
         if end > file.tail_start + file.tail.len() as u64 {
-            return Err(corrupt(&file.path, start, "a page lies beyond the end"));
+            return Err(Error::corrupt(
+                &file.path,
+                start,
+                "a page lies beyond the end",
+            ));
         }
         if start >= file.tail_start {
             let from = usize::try_from(start - file.tail_start).expect("inside the tail");
@@ -129,12 +133,12 @@ impl CheckedFile {
 fn tail_start(path: &Path, length: u64, written: &Written) -> Result<u64> {
     if length != written.bytes {
         let reason = format!("it has {length} bytes: expected {}", written.bytes);
-        return Err(corrupt(path, length.min(written.bytes), &reason));
+        return Err(Error::corrupt(path, length.min(written.bytes), reason));
     }
     length
         .checked_sub(written.tail_bytes)
         .filter(|start| start % BLOCK_BYTES as u64 == 0)
-        .ok_or_else(|| corrupt(path, 0, "its tail starts inside a block"))
+        .ok_or_else(|| Error::corrupt(path, 0, "its tail starts inside a block"))
 }
 
 impl Inner {
@@ -164,7 +168,7 @@ impl Inner {
         let expected = self.tail_start / BLOCK_BYTES as u64;
         sums.filter(|sums| sums.len() as u64 == expected)
             .ok_or_else(|| {
-                corrupt(
+                Error::corrupt(
                     &self.path,
                     self.tail_start,
                     "its block checksums are no list",
@@ -181,12 +185,16 @@ impl Inner {
         let bytes = self
             .reader
             .read(offset, whole)
-            .map_err(|source| refused("read", &self.path, source))?;
+            .map_err(|source| Error::io("read", &self.path, source))?;
         let expected = &self.blocks[usize_of(first)..usize_of(after)];
         for (index, (block, sum)) in bytes.chunks(BLOCK_BYTES).zip(expected).enumerate() {
             if xxh3_64(block) != *sum {
                 let at = offset + (index * BLOCK_BYTES) as u64;
-                return Err(corrupt(&self.path, at, "the checksum of its block differs"));
+                return Err(Error::corrupt(
+                    &self.path,
+                    at,
+                    "the checksum of its block differs",
+                ));
             }
         }
         let from = usize_of(start - offset);
@@ -250,34 +258,14 @@ fn spell(checksum: u64) -> String {
     format!("{checksum:016x}")
 }
 
-fn corrupt(path: &Path, offset: u64, reason: &str) -> Error {
-    Error::Corrupt {
-        path: path.to_owned(),
-        offset,
-        reason: reason.to_owned(),
-    }
-}
-
-fn refused(action: &'static str, path: &Path, source: io::Error) -> Error {
-    let path = path.to_owned();
-    if source.kind() == io::ErrorKind::StorageFull {
-        return Error::DiskFull { action, path };
-    }
-    Error::Io {
-        action,
-        path,
-        source,
-    }
-}
-
 /// What a Parquet error stands for: a refusal of the disk, or damage.
 fn from_parquet(path: &Path, error: ParquetError) -> Error {
     let reason = error.to_string();
     let ParquetError::External(cause) = error else {
-        return corrupt(path, 0, &reason);
+        return Error::corrupt(path, 0, reason);
     };
     match cause.downcast::<io::Error>() {
-        Ok(error) => refused("write", path, *error),
-        Err(_) => corrupt(path, 0, &reason),
+        Ok(error) => Error::io("write", path, *error),
+        Err(_) => Error::corrupt(path, 0, reason),
     }
 }

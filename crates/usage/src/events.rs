@@ -37,7 +37,7 @@ pub fn events(snapshot: &Snapshot, query: &EventsQuery, as_of: u64) -> Result<Ve
     let mut newest = Newest::new(query.limit);
     search.look_through_tail(snapshot, &mut newest)?;
     search.look_through_segments(snapshot, &mut newest)?;
-    fetch::fetch(snapshot, &query.meters, newest.into_sorted())
+    fetch::fetch(snapshot, &query.meters, &newest.into_sorted())
 }
 
 struct Search<'q> {
@@ -124,7 +124,7 @@ impl Search<'_> {
         let keys = Keys::of(batch);
         let subjects = Strings::of(batch.column(KEY_COLUMNS.len()));
         let data = batch.columns().get(KEY_COLUMNS.len() + 1).map(Strings::of);
-        self.visible.each_stretch(&keys, |run, rows| {
+        self.visible.each_stretch(&keys, |run, _, rows| {
             // The latest of a stretch come last: once one is too old, so are all before it.
             for row in rows.rev() {
                 let candidate = Candidate {

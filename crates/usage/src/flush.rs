@@ -112,9 +112,11 @@ fn rotate(shared: &Shared) -> Result<Option<Rotated>> {
 fn attempt(shared: &Arc<Shared>, rotated: &Rotated) -> Result<()> {
     shared.check_writable()?;
     let written = write(shared, rotated).inspect_err(|error| tell(shared, error))?;
+    // A writer that has ended holds no keys any more.
     shared
         .commands
-        .send(Command::Flushed(Ok(rotated.through)))?;
+        .send(Command::Flushed(Ok(rotated.through)))
+        .ok();
     count(&shared.counts.flushes, 1);
     shared.wish(|wishes| wishes.upkeep = true);
     trim(shared, rotated.journal_from)?;
@@ -139,7 +141,7 @@ fn write(shared: &Arc<Shared>, rotated: &Rotated) -> Result<u64> {
     let rows: Vec<Row> = rotated
         .chunks
         .iter()
-        .flat_map(|chunk| chunk.rows())
+        .flat_map(|chunk| &chunk.rows)
         .filter(|row| row.sequence > flushed)
         .cloned()
         .collect();
@@ -249,13 +251,13 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     next.counters = rotated
         .counters
         .iter()
-        .map(|(id, counts)| (name(id), *counts))
+        .map(|(id, counts)| (name(*id), *counts))
         .collect();
     let mut opened = (None, None);
     if let Some(files) = files {
         let (disk, folders) = (&shared.disk, &shared.folders);
         next.segments.push(files.segment.clone());
-        opened.0 = Some(Segment::open(disk, &folders.segments, files.segment)?);
+        opened.0 = Some(Segment::open(disk, &folders.segments, &files.segment)?);
         if let Some(run) = files.run {
             let path = folders.keys.join(&run.file);
             opened.1 = Some(Arc::new(Run::open(
@@ -285,7 +287,7 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     Ok(())
 }
 
-fn name(organization: &Option<domain::ids::OrganizationId>) -> String {
+fn name(organization: Option<domain::ids::OrganizationId>) -> String {
     organization.map_or_else(|| UNATTRIBUTED.to_owned(), |id| id.to_string())
 }
 

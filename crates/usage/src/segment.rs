@@ -1,6 +1,6 @@
 //! Segments: immutable Parquet files of rows, sorted for reads (step 6 of usage in).
 //!
-//! Written by [`write`] and [`crate::compact`], read by [`crate::scan`] and its neighbours.
+//! Written by [`write()`] and [`crate::compact`], read by [`crate::scan`] and its neighbours.
 
 mod read;
 mod write;
@@ -11,17 +11,15 @@ use std::sync::{Arc, OnceLock};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::SegmentEntry;
+use crate::rollup::RollupFile;
 
 use read::Footer;
-pub(crate) use read::{Ask, GroupBounds};
+pub(crate) use read::{Ask, Bounds, GroupBounds, number_bounds, text_bounds};
 pub(crate) use write::SegmentWriter;
-pub use write::write;
+pub use write::{Shape, write, write_shaped};
 
 /// Version of the segment's form this release writes.
 pub const SEGMENT_FORMAT: u32 = 1;
-
-/// Most rows of one row group.
-pub const GROUP_ROWS_MAX: usize = 128 * 1024;
 
 /// A segment file that reads go to. Nothing is read before it is needed.
 #[derive(Debug)]
@@ -30,11 +28,13 @@ pub struct Segment {
     folder: PathBuf,
     entry: SegmentEntry,
     footer: OnceLock<Footer>,
+    /// By level, from 1.
+    rollups: [OnceLock<RollupFile>; 2],
 }
 
 impl Segment {
     /// Prepares a segment for reading; the file itself is opened by the first read.
-    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, entry: SegmentEntry) -> Result<Arc<Self>> {
+    pub fn open(disk: &Arc<dyn Disk>, folder: &Path, entry: &SegmentEntry) -> Result<Arc<Self>> {
         let path = folder.join(&entry.file);
         if entry.format > SEGMENT_FORMAT {
             return Err(Error::NewerFormat {
@@ -46,8 +46,9 @@ impl Segment {
         Ok(Arc::new(Self {
             disk: Arc::clone(disk),
             folder: folder.to_owned(),
-            entry,
+            entry: entry.clone(),
             footer: OnceLock::new(),
+            rollups: [const { OnceLock::new() }; 2],
         }))
     }
 
@@ -56,12 +57,19 @@ impl Segment {
         &self.entry
     }
 
-    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.disk
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// The rollup of a level, where there is one; its footer is read once.
+    pub(crate) fn rollup(&self, level: u8) -> Result<Option<&RollupFile>> {
+        let entries = &self.entry.rollups;
+        let entry = entries.iter().find(|entry| entry.level == level);
+        let slot = self.rollups.get(usize::from(level).wrapping_sub(1));
+        let Some((entry, slot)) = entry.zip(slot) else {
+            return Ok(None);
+        };
+        if let Some(file) = slot.get() {
+            return Ok(Some(file));
+        }
+        let file = RollupFile::open(&self.disk, &self.folder, entry)?;
+        Ok(Some(slot.get_or_init(|| file)))
     }
 }
 

@@ -24,17 +24,13 @@ pub struct Snapshot {
 /// Some rows with contiguous sequences that no segment holds yet.
 #[derive(Debug)]
 pub struct TailChunk {
-    rows: Vec<Row>,
+    /// The rows, by sequence.
+    pub rows: Vec<Row>,
 }
 
 impl TailChunk {
     /// Keeps rows, by sequence, for reads; fewer than 2^32 of them.
     pub fn new(rows: Vec<Row>) -> Self {
         Self { rows }
-    }
-
-    /// The rows, by sequence.
-    pub fn rows(&self) -> &[Row] {
-        &self.rows
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn each_row<'s>(
     mut seen: impl FnMut((u32, u32), &'s Row),
 ) {
     for (chunk, rows) in (0..).zip(&snapshot.tail) {
-        for (index, row) in (0..).zip(rows.rows()) {
+        for (index, row) in (0..).zip(&rows.rows) {
             if row.sequence > snapshot.flushed_through && visible.sees(row) {
                 seen((chunk, index), row);
             }
@@ -67,7 +67,7 @@ impl Iterator for TailRows {
         self.next = end;
         let rows = places
             .iter()
-            .map(|(chunk, row)| &self.chunks[*chunk as usize].rows()[*row as usize]);
+            .map(|(chunk, row)| &self.chunks[*chunk as usize].rows[*row as usize]);
         Some(columns::build(rows, &self.ask.columns, self.ask.texts))
     }
 }

@@ -99,7 +99,7 @@ fn replace_segments(
     range: Range<usize>,
     entry: SegmentEntry,
 ) -> Result<Vec<Arc<Segment>>> {
-    let segment = Segment::open(&shared.disk, &shared.folders.segments, entry.clone())?;
+    let segment = Segment::open(&shared.disk, &shared.folders.segments, &entry)?;
     let mut manifest = locked(&shared.manifest);
     let mut next = manifest.clone();
     next.generation += 1;

@@ -13,9 +13,9 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{BLOCK_BYTES, BLOCKS_KEY, from_parquet, refused, spell};
+use super::{BLOCK_BYTES, BLOCKS_KEY, from_parquet, spell};
 use crate::disk::{Appender, Disk};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What the manifest must know of a checked file to read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl CheckedWriter {
     ) -> Result<Self> {
         let appender = disk
             .create(path)
-            .map_err(|source| refused("create", path, source))?;
+            .map_err(|source| Error::io("create", path, source))?;
         let options = ArrowWriterOptions::new()
             .with_properties(properties)
             .with_skip_arrow_metadata(true);
@@ -84,7 +84,7 @@ impl CheckedWriter {
             .into_inner()
             .map_err(|error| from_parquet(&path, error))?;
         sink.finish()
-            .map_err(|source| refused("write", &path, source))
+            .map_err(|source| Error::io("write", &path, source))
     }
 
     fn seal(&mut self, entries: Vec<(&str, String)>) -> parquet::errors::Result<()> {

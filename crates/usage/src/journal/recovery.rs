@@ -15,7 +15,7 @@ use super::frame::{
 use super::{file_name, file_number};
 use crate::disk::{Disk, Reader};
 use crate::error::{Error, Result};
-use crate::identity::{Identity, hex};
+use crate::identity::Identity;
 
 /// Bytes read at once while looking for a frame behind a bad one.
 const SCAN_BYTES: usize = 1 << 20;
@@ -31,6 +31,25 @@ pub(crate) struct End {
     pub(crate) chain: Chain,
     /// Offset and bytes of the last frame in that file.
     pub(crate) last_frame: Option<(u64, Bytes)>,
+    /// Ends of files that were cut off: frames that were never answered.
+    pub(crate) cuts: Vec<Cut>,
+    /// A file that a crash left before its first use.
+    pub(crate) unused: Option<PathBuf>,
+}
+
+/// A bad end of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// Where its good part ends.
+    pub(crate) offset: u64,
+    /// Bytes behind it.
+    pub(crate) size_bytes: u64,
+    /// The first of them.
+    pub(crate) head: Bytes,
+    /// Why the rest is no frame.
+    pub(crate) reason: String,
 }
 
 /// What reading the journal came to.
@@ -49,10 +68,6 @@ pub(crate) struct FrameRead<'a> {
     pub(crate) header: FrameHeader,
     /// Its body.
     pub(crate) body: &'a [u8],
-    /// Where it lies.
-    pub(crate) path: &'a Path,
-    /// Offset of its header.
-    pub(crate) offset: u64,
 }
 
 /// Reads all frames from file `from` on, whose first row is `first`, and hands them to `sink`.
@@ -94,6 +109,8 @@ struct Replay<'a> {
     chain: Chain,
     sealed: bool,
     last_frame: Option<(u64, Bytes)>,
+    cuts: Vec<Cut>,
+    unused: Option<PathBuf>,
 }
 
 /// A journal file being read.
@@ -128,6 +145,8 @@ impl<'a> Replay<'a> {
             chain,
             sealed: false,
             last_frame: None,
+            cuts: Vec::new(),
+            unused: None,
         })
     }
 
@@ -150,12 +169,15 @@ impl<'a> Replay<'a> {
                 offset,
                 chain,
                 last_frame,
+                cuts: Vec::new(),
+                unused: None,
             });
         }
-        let end = end.ok_or_else(|| Error::Internal("a journal without files".to_owned()))?;
+        let mut end = end.ok_or_else(|| Error::Internal("a journal without files".to_owned()))?;
         if self.sealed {
             return Err(missing(&self.folder.join(file_name(end.number + 1))));
         }
+        (end.cuts, end.unused) = (std::mem::take(&mut self.cuts), self.unused.take());
         Ok(end)
     }
 
@@ -176,7 +198,7 @@ impl<'a> Replay<'a> {
             Err(reason) => {
                 let unused = end.is_some() && !self.sealed && index + 1 == self.numbers.len();
                 if unused && self.frame_behind(file, 1)?.is_none() {
-                    self.forget(&file.path)?;
+                    self.unused = Some(file.path.clone());
                     return Ok(false);
                 }
                 return Err(Error::corrupt(&file.path, 0, reason));
@@ -201,17 +223,6 @@ impl<'a> Replay<'a> {
         }
         self.sealed = false;
         Ok(true)
-    }
-
-    /// Removes a file that a crash left before its first use.
-    fn forget(&self, path: &Path) -> Result<()> {
-        tracing::warn!(path = %path.display(), "removed a journal file that was never used");
-        self.disk
-            .remove(path)
-            .map_err(|error| Error::io("remove", path, error))?;
-        self.disk
-            .sync_folder(self.folder)
-            .map_err(|error| Error::io("sync", self.folder, error))
     }
 
     /// Reads frames until the file's good end, and gives its offset.
@@ -240,12 +251,7 @@ impl<'a> Replay<'a> {
                 return Err(Error::corrupt(&file.path, end, "bytes follow the seal"));
             }
             let body = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
-            let read = FrameRead {
-                header,
-                body,
-                path: &file.path,
-                offset,
-            };
+            let read = FrameRead { header, body };
             sink(&read).map_err(|reason| Error::corrupt(&file.path, offset, reason))?;
             self.chain.previous = header.checksum;
             self.chain.next += u64::from(header.count);
@@ -297,7 +303,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Accepts a bad end when nothing valid follows it, here or in later files.
-    fn cut_or_fail(&self, file: &File, index: usize, offset: u64, reason: &str) -> Result<()> {
+    fn cut_or_fail(&mut self, file: &File, index: usize, offset: u64, reason: &str) -> Result<()> {
         let mut behind = self.frame_behind(file, offset + 1)?;
         if self.valid_frame(file, offset)?.is_ok() {
             behind = Some(offset);
@@ -316,12 +322,16 @@ impl<'a> Replay<'a> {
             let reason = format!("{reason}, and a valid one is at byte {behind} of {place}");
             return Err(Error::corrupt(&file.path, offset, reason));
         }
-        let length = file.reader.length() - offset;
+        let size_bytes = file.reader.length() - offset;
         let head = file.read(offset, FRAME_HEADER_BYTES)?;
-        tracing::warn!(
-            path = %file.path.display(), offset, size_bytes = length, first_bytes = hex(&head),
-            "cut the journal's end, a frame that was never answered: {reason}"
-        );
+        let (path, reason) = (file.path.clone(), reason.to_owned());
+        self.cuts.push(Cut {
+            path,
+            offset,
+            size_bytes,
+            head,
+            reason,
+        });
         Ok(())
     }
 

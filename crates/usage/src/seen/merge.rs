@@ -118,4 +118,11 @@ impl Walk {
             self.entry = 0;
         }
     }
+
+    /// Offset of the page the last entry came from.
+    pub(crate) fn offset(&self) -> u64 {
+        let block = self.run.blocks().get(self.block);
+        let pages = self.page_in_block.saturating_sub(1) * PAGE_BYTES;
+        block.map_or(0, |block| block.offset) + pages as u64
+    }
 }

@@ -250,11 +250,6 @@ impl Page {
         fits.then_some(Self { bytes, count })
     }
 
-    /// Entries inside.
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
     /// Entry `index`, in order of keys.
     pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
         let start = PAGE_HEADER_BYTES + index * ENTRY_BYTES;

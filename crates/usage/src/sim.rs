@@ -1,0 +1,3 @@
+//! Models the store is compared with in tests.
+
+pub mod oracle;

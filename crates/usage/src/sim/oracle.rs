@@ -1,0 +1,214 @@
+//! A store so plain that it cannot be wrong: a sorted map of rows, read one by one.
+
+use std::collections::BTreeMap;
+
+use domain::Timestamp;
+use domain::aggregation::{Fold, Value};
+use domain::dimension::Dimension;
+use domain::json::Json;
+use domain::limits::DIMENSION_BYTES_MAX;
+use domain::meter::{ReadingRule, validation_error};
+use domain::tree::Scope;
+use domain::window::Window;
+
+use crate::query::{Batch, EventsQuery, GroupKey, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
+use crate::row::{Row, instant};
+
+/// Rows by sequence.
+#[derive(Debug, Clone, Default)]
+pub struct Oracle {
+    rows: BTreeMap<u64, Row>,
+}
+
+/// One row of a scan, as values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanRow {
+    /// Number of the event.
+    pub sequence: u64,
+    /// Organization the use belongs to.
+    pub organization: String,
+    /// CloudEvents `type`.
+    pub event_type: String,
+    /// Event time.
+    pub time: Timestamp,
+    /// CloudEvents `subject`.
+    pub subject: String,
+    /// The asked dimensions.
+    pub dimensions: Vec<Option<String>>,
+    /// The asked readings.
+    pub readings: Vec<Option<Value>>,
+}
+
+impl ScanRow {
+    /// The rows of a batch that answers `query`.
+    pub fn all_of(batch: &Batch, query: &ScanQuery) -> Vec<Self> {
+        let reading = |row: usize, index: usize, rule: &ReadingRule| {
+            if rule.aggregation.reads_text() {
+                let text = batch.text(row, index);
+                return text.map(|text| Value::Text(text.to_owned()));
+            }
+            batch.quantity(row, index).map(Value::Number)
+        };
+        let read = |row: usize| Self {
+            sequence: batch.sequence(row),
+            organization: batch.organization(row).to_owned(),
+            event_type: batch.event_type(row).to_owned(),
+            time: batch.time(row),
+            subject: batch.subject(row).to_owned(),
+            dimensions: (0..query.dimensions.len())
+                .map(|index| batch.dimension(row, index).map(str::to_owned))
+                .collect(),
+            readings: (query.rules.iter().enumerate())
+                .map(|(index, rule)| reading(row, index, rule))
+                .collect(),
+        };
+        (0..batch.len()).map(read).collect()
+    }
+}
+
+impl Oracle {
+    /// Keeps rows.
+    pub fn insert(&mut self, rows: impl IntoIterator<Item = Row>) {
+        self.rows
+            .extend(rows.into_iter().map(|row| (row.sequence, row)));
+    }
+
+    /// The newest sequence.
+    pub fn watermark(&self) -> u64 {
+        self.rows.last_key_value().map_or(0, |(last, _)| *last)
+    }
+
+    /// What a scan gives.
+    pub fn scan(&self, query: &ScanQuery, as_of: u64) -> Vec<ScanRow> {
+        let listed = |row: &&Row| {
+            query.event_types.is_empty() || query.event_types.contains(&row.event_type)
+        };
+        let mut rows: Vec<&Row> = self.known(&query.scope, as_of).filter(listed).collect();
+        rows.retain(|row| row.conflict_with.is_none());
+        rows.sort_by_key(|row| {
+            (
+                row.organization,
+                row.event_type.clone(),
+                row.time_ns,
+                row.sequence,
+            )
+        });
+        rows.into_iter()
+            .map(|row| scan_row(row, &query.dimensions, &query.rules))
+            .collect()
+    }
+
+    /// What totals give.
+    pub fn totals(&self, query: &TotalsQuery, as_of: u64) -> Vec<TotalRow> {
+        type Group = (usize, Option<Window>, Vec<Option<String>>);
+        let mut folds: BTreeMap<Group, Fold> = BTreeMap::new();
+        for row in self.known(&query.scope, as_of) {
+            let data = json(row);
+            let passes = query.filters.iter().all(|filter| {
+                let found = key(&filter.key, row, &data);
+                found.is_some_and(|found| filter.values.contains(&found))
+            });
+            if row.conflict_with.is_some() || !passes {
+                continue;
+            }
+            let window = query.windows.as_ref();
+            let window = window.map(|windows| windows.around(row.time()));
+            let keys = query.group_by.iter().map(|by| key(by, row, &data));
+            let keys: Vec<Option<String>> = keys.collect();
+            for (index, meter) in query.meters.iter().enumerate() {
+                let Ok(Some(value)) = meter.rule.read(&row.event_type, &data) else {
+                    continue;
+                };
+                if !meter.valid.contains(row.time()) {
+                    continue;
+                }
+                let fold = folds.entry((index, window, keys.clone()));
+                let fold = fold.or_insert_with(|| Fold::new(meter.rule.aggregation));
+                match value {
+                    Value::Number(number) => fold.add(number, row.time(), row.sequence),
+                    Value::Text(text) => fold.add_text(&text),
+                }
+            }
+        }
+        let total = |((meter, window, keys), fold)| TotalRow {
+            meter,
+            window,
+            keys,
+            fold,
+        };
+        folds.into_iter().map(total).collect()
+    }
+
+    /// What a list of events gives, but for the wording of errors.
+    pub fn events(&self, query: &EventsQuery, as_of: u64) -> Vec<StoredEvent> {
+        let mut rows: Vec<&Row> = self.known(&query.scope, as_of).collect();
+        rows.retain(|row| {
+            query.range.contains(row.time())
+                && (query.subjects.is_empty() || query.subjects.contains(&row.subject))
+        });
+        rows.sort_by_key(|row| std::cmp::Reverse((row.time_ns, row.sequence)));
+        let events = rows.into_iter().map(|row| event(row, query));
+        let listed = |event: &StoredEvent| {
+            let failed = event.validation_error.is_some();
+            query.with_error.is_none_or(|wanted| wanted == failed)
+        };
+        events.filter(listed).take(query.limit).collect()
+    }
+
+    fn known<'o>(&'o self, scope: &'o Scope, as_of: u64) -> impl Iterator<Item = &'o Row> {
+        let known = self.rows.range(..=as_of).map(|(_, row)| row);
+        known.filter(|row| scope.contains(row.organization, row.time()))
+    }
+}
+
+fn json(row: &Row) -> Json<'_> {
+    let parsed = row.data.as_deref().map(Json::parse);
+    parsed.map_or(Json::Null, |parsed| parsed.unwrap_or(Json::Null))
+}
+
+fn scan_row(row: &Row, dimensions: &[Dimension], rules: &[ReadingRule]) -> ScanRow {
+    let data = json(row);
+    let value = |dimension: &Dimension| dimension.value(&data).map(str::to_owned);
+    let read = |rule: &ReadingRule| rule.read(&row.event_type, &data).unwrap_or_default();
+    ScanRow {
+        sequence: row.sequence,
+        organization: row.organization.to_string(),
+        event_type: row.event_type.clone(),
+        time: row.time(),
+        subject: row.subject.clone(),
+        dimensions: dimensions.iter().map(value).collect(),
+        readings: rules.iter().map(read).collect(),
+    }
+}
+
+fn key(key: &GroupKey, row: &Row, data: &Json<'_>) -> Option<String> {
+    match key {
+        GroupKey::Organization => Some(row.organization.to_string()),
+        GroupKey::Subject => Some(row.subject.clone()),
+        GroupKey::Dimension(dimension) => dimension.value(data).map(str::to_owned),
+        GroupKey::Path(path) => {
+            let text = path.find(data).and_then(Json::text);
+            let text = text.filter(|text| text.len() <= DIMENSION_BYTES_MAX);
+            text.map(str::to_owned)
+        }
+    }
+}
+
+fn event(row: &Row, query: &EventsQuery) -> StoredEvent {
+    let error = match row.conflict_with {
+        Some(_) => Some("conflicts with an earlier event of the same source and id".into()),
+        None => validation_error(&query.meters, &row.event_type, &json(row)),
+    };
+    StoredEvent {
+        sequence: row.sequence,
+        organization: row.organization,
+        event_type: row.event_type.clone(),
+        subject: row.subject.clone(),
+        source: row.source.clone(),
+        id: row.id.clone(),
+        time: row.time(),
+        received: instant(row.received_ns),
+        data: row.data.clone(),
+        validation_error: error,
+    }
+}
