@@ -278,7 +278,8 @@ impl Shared {
         if let Err(error) = self.disk.remove(path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %path.display(), "could not remove a file no longer used: {error}");
+            let path = path.display();
+            tracing::warn!(%path, "could not remove a file no longer used: {error}");
         }
     }
 }

@@ -15,6 +15,7 @@ use domain::range::TimeRange;
 use domain::rate::{Rate, RateKind, Tier};
 use domain::tree::OrganizationKind;
 use export::archive::ARCHIVE_FORMAT;
+use export::worker::Clock;
 use export::{Artifacts, Options, Worker};
 use futures::TryStreamExt;
 use metadata::{
@@ -171,6 +172,11 @@ impl World {
         Timestamp::from_second(self.clock.load(Ordering::SeqCst)).unwrap()
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        let clock = Arc::clone(&self.clock);
+        Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap())
+    }
+
     pub(crate) fn pass(&self, seconds: i64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -181,8 +187,7 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Arc<dyn UsageStore>, deflate_threads: usize) -> Worker {
-        let clock = Arc::clone(&self.clock);
-        let clock = Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
+        let clock = self.clock();
         let scratch: PathBuf = self.folder.path().join("scratch");
         let options = Options {
             deflate_threads,
