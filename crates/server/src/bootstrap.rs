@@ -37,7 +37,10 @@ pub async fn first_start(
     }
     let first = FirstAdmin {
         user: admin.user.clone(),
-        password: admin.password.reveal().map_or_else(random::password, str::to_owned),
+        password: admin
+            .password
+            .reveal()
+            .map_or_else(random::password, str::to_owned),
     };
     let hashed = password::hash(first.password.clone()).await;
     let password_hash = hashed.map_err(|error| anyhow::anyhow!(error.chain()))?;

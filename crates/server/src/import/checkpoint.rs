@@ -92,7 +92,11 @@ impl Checkpoint {
 
     /// Forgets it: the file is done.
     pub(crate) fn remove(&self) -> Result<()> {
-        match self.path.as_ref().map(|path| (path, std::fs::remove_file(path))) {
+        match self
+            .path
+            .as_ref()
+            .map(|path| (path, std::fs::remove_file(path)))
+        {
             Some((path, Err(source))) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(io("remove", path, source))
             }
@@ -114,7 +118,11 @@ fn identity(path: &Path, plan: &str) -> std::io::Result<String> {
         hasher.update(&end);
     }
     let digest = hasher.finalize();
-    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {

@@ -71,7 +71,9 @@ pub async fn apply(
             Mode::DryRun => {
                 let present = read(metadata, account, now).await?;
                 let edits = diff(account, &present, &mut random::bits)?;
-                applied.changes.extend(edits.iter().map(ToString::to_string));
+                applied
+                    .changes
+                    .extend(edits.iter().map(ToString::to_string));
             }
             Mode::Write => write(metadata, account, now, &mut applied).await?,
         }
@@ -88,15 +90,22 @@ async fn write(
 ) -> ApiResult<()> {
     let mut change = metadata.begin_change(now).await?;
     let present = read(metadata, declared, now).await?;
-    let mut account = present.snapshot.as_ref().map(metadata::ControlSnapshot::account);
+    let mut account = present
+        .snapshot
+        .as_ref()
+        .map(metadata::ControlSnapshot::account);
     let edits = diff(declared, &present, &mut random::bits)?;
     for edit in &edits {
         put_control(&mut change, &mut account, edit, now).await?;
     }
     change.commit().await?;
-    applied.changes.extend(edits.iter().map(ToString::to_string));
+    applied
+        .changes
+        .extend(edits.iter().map(ToString::to_string));
     for edit in edits {
-        applied.secrets.extend(put_people(metadata, edit, now).await?);
+        applied
+            .secrets
+            .extend(put_people(metadata, edit, now).await?);
     }
     Ok(())
 }
@@ -250,7 +259,10 @@ async fn find_account(metadata: &Metadata, declared: &Declared) -> ApiResult<Opt
         return Ok(metadata.find_account(id).await?.map(|account| account.id));
     }
     if let Some(id) = root.id {
-        return Ok(metadata.find_account_of(id).await?.map(|account| account.id));
+        return Ok(metadata
+            .find_account_of(id)
+            .await?
+            .map(|account| account.id));
     }
     let mut found = None;
     let mut page = PageRequest::new(None, PAGE_LIMIT_MAX)?;
@@ -263,7 +275,10 @@ async fn find_account(metadata: &Metadata, declared: &Declared) -> ApiResult<Opt
             }
             if found.replace(account.id).is_some() {
                 let message = "several accounts have a root of this name: give its id";
-                return Err(SetupError::rule(format!("organization {:?}", root.name), message))?;
+                return Err(SetupError::rule(
+                    format!("organization {:?}", root.name),
+                    message,
+                ))?;
             }
         }
         match accounts.next {

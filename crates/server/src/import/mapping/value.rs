@@ -152,8 +152,14 @@ mod tests {
         assert_eq!(time(None, new_york, "2013-03-10 12:00:00"), noon);
         assert_eq!(time(None, new_york, "2013-03-10T17:00:00+01:00"), noon);
         assert_eq!(time(Some("unix_ms"), new_york, "1362931200000"), noon);
-        assert_eq!(time(Some("%m/%d/%Y %H:%M"), new_york, "03/10/2013 12:00"), noon);
-        assert_eq!(time(Some("%Y%m%d %H%M %z"), new_york, "20130310 1600 +0000"), noon);
+        assert_eq!(
+            time(Some("%m/%d/%Y %H:%M"), new_york, "03/10/2013 12:00"),
+            noon
+        );
+        assert_eq!(
+            time(Some("%Y%m%d %H%M %z"), new_york, "20130310 1600 +0000"),
+            noon
+        );
         assert_eq!(time(Some("unix_s"), new_york, "noon"), "\"noon\"");
     }
 }
