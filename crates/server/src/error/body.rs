@@ -178,9 +178,67 @@ mod tests {
         let said = |path: &&str| {
             let error = ApiError::new(Code::NotFound, "no such meter").with("slug", "x");
             let (media_type, body) = Door::of(path).body(&error, StatusCode::NOT_FOUND, id);
-            format!("{path} {media_type}\n  {body}\n")
+            format!("{path} {media_type} {body:#}\n")
         };
         let all: String = paths.iter().map(said).collect();
-        insta::assert_snapshot!(all, @"");
+        insta::assert_snapshot!(all, @r#"
+        /api/v1/meters application/problem+json {
+          "code": "not_found",
+          "detail": "no such meter",
+          "requestId": "0000000000000000000001",
+          "slug": "x",
+          "status": 404,
+          "title": "Not Found",
+          "type": "about:blank"
+        }
+        /nowhere application/problem+json {
+          "code": "not_found",
+          "detail": "no such meter",
+          "requestId": "0000000000000000000001",
+          "slug": "x",
+          "status": 404,
+          "title": "Not Found",
+          "type": "about:blank"
+        }
+        /saas/public/core/v3/login application/json {
+          "error": {
+            "code": "not_found",
+            "details": null,
+            "message": "no such meter",
+            "requestId": "0000000000000000000001"
+          }
+        }
+        /saas/api/v2/user/logout application/json {
+          "@type": "error",
+          "code": "UI_10000",
+          "description": "no such meter",
+          "statusCode": 404
+        }
+        /org/7/entitlement application/json "no such meter"
+        /organization application/problem+json {
+          "code": "not_found",
+          "detail": "no such meter",
+          "requestId": "0000000000000000000001",
+          "slug": "x",
+          "status": 404,
+          "title": "Not Found",
+          "type": "about:blank"
+        }
+        /v2/usage/realms/r application/json {
+          "action": "There is no such thing, or not for this credential.",
+          "cause": "no such meter",
+          "code": "E404000",
+          "correlationId": "0000000000000000000001",
+          "errorId": "ERROR-0000000000000000000001",
+          "status": 404,
+          "title": "Not Found"
+        }
+        /oauth2/token application/json {
+          "errorCode": 404000,
+          "errorId": "ERROR-0000000000000000000001",
+          "httpStatus": 404,
+          "message": "no such meter"
+        }
+        "#);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use domain::Timestamp;
 use domain::ids::OrganizationId;
 use domain::tree::OrganizationKind;
-use metadata::{NewKey, NewOrganization, OrganizationAttributes, Role};
+use metadata::{NewAccount, NewKey, NewOrganization, OrganizationAttributes, Role};
 use reqwest::{Client, Method, RequestBuilder};
 use server::app::App;
 use server::auth::sha256;
@@ -110,6 +110,25 @@ impl TestServer {
         let id = change.insert_organization(account.id, new).await.unwrap();
         app.commit(change).await.unwrap();
         id
+    }
+
+    /// Declares another account and gives its root.
+    pub(crate) async fn account(&self, name: &str) -> OrganizationId {
+        let app = self.app();
+        let mut change = app.metadata.begin_change(app.now()).await.unwrap();
+        let root = NewOrganization {
+            id: None,
+            kind: OrganizationKind::Production,
+            attributes: OrganizationAttributes::named(name),
+            aliases: Vec::new(),
+            parent: None,
+        };
+        let account = change
+            .insert_account(NewAccount { id: None, root })
+            .await
+            .unwrap();
+        app.commit(change).await.unwrap();
+        account.root
     }
 
     /// Creates an API key and gives its secret.

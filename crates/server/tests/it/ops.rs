@@ -30,7 +30,54 @@ async fn every_door_refuses_in_its_own_words() {
         let answer = Answer::of(server.request(method.clone(), path)).await;
         shown += &format!("{method} {path}: {}\n", answer.show());
     }
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r#"
+    GET /api/v1/nothing: 404 application/problem+json
+    {
+      "code": "not_found",
+      "detail": "no such path",
+      "requestId": "[id]",
+      "status": 404,
+      "title": "Not Found",
+      "type": "about:blank"
+    }
+    DELETE /healthz: 405 application/problem+json
+    {
+      "code": "method_not_allowed",
+      "detail": "The path exists but not with this method.",
+      "requestId": "[id]",
+      "status": 405,
+      "title": "Method Not Allowed",
+      "type": "about:blank"
+    }
+    GET /saas/public/core/v3/nothing: 404 application/json
+    {
+      "error": {
+        "code": "not_found",
+        "details": null,
+        "message": "no such path",
+        "requestId": "[id]"
+      }
+    }
+    GET /ma/api/v2/nothing: 404 application/json
+    {
+      "@type": "error",
+      "code": "UI_10000",
+      "description": "no such path",
+      "statusCode": 404
+    }
+    GET /org/x/nothing: 404 application/json
+    "no such path"
+    GET /v2/nothing: 404 application/json
+    {
+      "action": "There is no such thing, or not for this credential.",
+      "cause": "no such path",
+      "code": "E404000",
+      "correlationId": "[id]",
+      "errorId": "ERROR-[id]",
+      "status": 404,
+      "title": "Not Found"
+    }
+    "#);
 }
 
 #[tokio::test]

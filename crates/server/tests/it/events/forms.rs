@@ -1,0 +1,168 @@
+//! Every form and encoding a body of events may have.
+
+use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
+use insta::assert_snapshot;
+use metadata::Role;
+use reqwest::Method;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::{PATH, event};
+use crate::harness::{Answer, TestServer};
+
+#[tokio::test]
+async fn one_event_or_many_come_in_every_media_type_with_or_without_charset() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let one = |id: &str| event(id).to_string();
+    let many = |id: &str| format!("[{}]", event(id));
+    for (media, body) in [
+        ("application/cloudevents+json", one("1")),
+        ("application/cloudevents+json; charset=utf-8", one("2")),
+        ("application/cloudevents-batch+json", many("3")),
+        (
+            "application/cloudevents-batch+json;charset=UTF-8",
+            many("4"),
+        ),
+        ("application/json", one("5")),
+        ("application/json; charset=utf-8", many("6")),
+        ("application/x-ndjson", one("7")),
+    ] {
+        let answer = server.send(&key, PATH, media, &body).await;
+        assert_eq!(answer.status, 204, "{media}: {}", answer.body);
+    }
+    assert_eq!(
+        server
+            .get(&key, PATH)
+            .await
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        7
+    );
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_the_announced_one_is_refused_whole() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let array = format!("[{}]", event("a"));
+    let cut = format!("[{}, {{", event("a"));
+    let mut shown = String::new();
+    for (media, body) in [
+        ("application/cloudevents+json", array.as_str()),
+        ("application/cloudevents-batch+json", "{}"),
+        ("application/json", cut.as_str()),
+        ("text/plain", "{}"),
+    ] {
+        let answer = server.send(&key, PATH, media, body).await;
+        shown += &format!("{} {}\n", answer.status, answer.json()["detail"]);
+    }
+    assert_snapshot!(shown, @r#"
+    400 "the body is an array: expected one event, or application/cloudevents-batch+json"
+    400 "the body is no array: expected one, or application/cloudevents+json"
+    400 "the body is no JSON: EOF while parsing an object at line 1 column 156"
+    415 "Content-Type is \"text/plain\": expected application/cloudevents+json, application/cloudevents-batch+json, application/json or application/x-ndjson"
+    "#);
+    assert_eq!(server.get(&key, PATH).await.body, "[]");
+}
+
+#[tokio::test]
+async fn binary_mode_takes_attributes_from_headers() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let binary = |media: &str| {
+        let request = server.request(Method::POST, PATH).bearer_auth(&key);
+        request
+            .header("ce-specversion", "1.0")
+            .header("ce-id", "a")
+            .header("ce-source", "caf%C3%A9")
+            .header("ce-type", "use")
+            .header("ce-subject", "customer-1")
+            .header("content-type", media)
+            .body(r#"{"hours": 1.50}"#)
+    };
+    assert_eq!(
+        Answer::of(binary("application/json; charset=utf-8"))
+            .await
+            .status,
+        204
+    );
+    assert_eq!(Answer::of(binary("application/xml")).await.status, 400);
+    let listed = server.get(&key, PATH).await;
+    assert_eq!(listed.json()[0]["event"]["source"], "caf\u{e9}");
+    assert_eq!(listed.json()[0]["event"]["time"], crate::harness::NOW);
+    assert!(
+        listed.body.contains(r#""data":{"hours": 1.50}"#),
+        "{}",
+        listed.body
+    );
+}
+
+#[tokio::test]
+async fn compressed_bodies_are_read_and_bounded_after_decompression() {
+    let server = TestServer::start_with(|config| {
+        config.limits.events_body_bytes_max = 100_000;
+    })
+    .await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let post = async |encoding: &str, body: Vec<u8>| {
+        let request = server.request(Method::POST, PATH).bearer_auth(&key);
+        let request = request.header("content-type", "application/json");
+        Answer::of(request.header("content-encoding", encoding).body(body)).await
+    };
+    let one = |id: &str| event(id).to_string().into_bytes();
+    let gzip = packed(GzipEncoder::new(one("a").as_slice())).await;
+    assert_eq!(post("gzip", gzip).await.status, 204);
+    let zstd = packed(ZstdEncoder::new(one("b").as_slice())).await;
+    assert_eq!(post("zstd", zstd).await.status, 204);
+    assert_eq!(
+        server
+            .get(&key, PATH)
+            .await
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let bomb = vec![b' '; 50_000_000];
+    let bomb = packed(ZstdEncoder::new(bomb.as_slice())).await;
+    assert!(bomb.len() < 10_000, "the bomb is small on the wire");
+    assert_snapshot!(post("zstd", bomb).await.show(), @r#"
+    413 application/problem+json
+    {
+      "code": "body_too_large",
+      "detail": "the body has more than 100000 bytes (limits.events_body_bytes_max): send fewer events at once or application/x-ndjson; nothing is stored",
+      "requestId": "[id]",
+      "status": 413,
+      "title": "Payload Too Large",
+      "type": "about:blank"
+    }
+    "#);
+    assert_eq!(post("gzip", one("c")).await.status, 400);
+    assert_eq!(post("br", one("c")).await.status, 415);
+}
+
+async fn packed(mut encoder: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encoder.read_to_end(&mut bytes).await.unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn more_outcomes_than_are_given_store_nothing() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let many: Vec<_> = (0..10_001)
+        .map(|number| event(&number.to_string()))
+        .collect();
+    let request = server.request(Method::POST, PATH).bearer_auth(&key);
+    let request = request
+        .header("prefer", "return=representation")
+        .json(&many);
+    let refused = Answer::of(request).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert_eq!(server.get(&key, PATH).await.body, "[]");
+}
