@@ -1,1 +1,176 @@
-//! Step 3 of usage out: a request at a watermark becomes a plan of files, columns and scans.
+//! Step 3 of usage out: a request at a watermark becomes a plan of files, columns and reads.
+//!
+//! Pure: equal requests, control data and watermarks give equal plans. The worker of `export` reads
+//! what a plan asks for, hands it back to be priced, and prints the rows by the plan's columns.
+
+mod column;
+mod control;
+mod double;
+mod job_level;
+mod ledger;
+mod linked;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::ids::{MeterId, OrganizationId};
+use crate::kind::Kind;
+use crate::range::TimeRange;
+
+pub use column::{Column, Row};
+pub use control::{Control, Organization, OrganizationVersion};
+pub use double::write_double;
+pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
+pub use ledger::{DayLine, Ledger, UsageRead};
+pub use linked::{FEE_PRICE, LinkedMeter, RollUps};
+pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
+
+/// Version of the layouts below: it changes with any byte of any file.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportRequest {
+    /// Which files.
+    pub kind: ExportKind,
+    /// Organization whose usage, and under which.
+    pub requester: OrganizationId,
+    /// First UTC day.
+    pub first: Date,
+    /// Last UTC day, included.
+    pub last: Date,
+}
+
+/// Which files an export holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportKind {
+    /// Usage per organization, day and meter.
+    Summary {
+        /// Everything under the requester too.
+        linked: bool,
+        /// One file for all organizations.
+        combined: bool,
+    },
+    /// Usage per job of one meter, of the requester alone.
+    JobLevel {
+        /// The meter.
+        meter: MeterId,
+    },
+}
+
+/// The point an export is read at, pinned once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf {
+    /// Last usage sequence seen.
+    pub sequence: u64,
+    /// Last control revision seen.
+    pub revision: u64,
+    /// Instant the two were pinned.
+    pub time: jiff::Timestamp,
+}
+
+/// The files of an export and how they come about.
+#[derive(Debug, Clone)]
+pub enum ExportPlan<'c> {
+    /// Usage per organization, day and meter.
+    Summary(SummaryPlan<'c>),
+    /// Usage per job.
+    JobLevel(JobLevelPlan<'c>),
+}
+
+/// Why a request cannot become files.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The requester is not part of the control data.
+    #[error("organization {0} does not exist at this revision")]
+    UnknownOrganization(OrganizationId),
+    /// The meter is not part of the control data.
+    #[error("meter {0} does not exist at this revision")]
+    UnknownMeter(MeterId),
+    /// The meter has no job-level columns.
+    #[error("meter {0} has no job-level report")]
+    NoJobLevel(MeterId),
+    /// The range ends before it starts.
+    #[error("the range ends on {last}, before it starts on {first}")]
+    EmptyRange {
+        /// First day asked for.
+        first: Date,
+        /// Last day asked for.
+        last: Date,
+    },
+    /// An amount does not fit 256 bits.
+    #[error("the amount of meter {meter} on {date} is too large")]
+    TooLarge {
+        /// The meter.
+        meter: MeterId,
+        /// The day.
+        date: Date,
+    },
+}
+
+impl PlanError {
+    /// The class of the error.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::UnknownOrganization(_) | Self::UnknownMeter(_) => Kind::NotFound,
+            Self::NoJobLevel(_) | Self::EmptyRange { .. } | Self::TooLarge { .. } => Kind::Invalid,
+        }
+    }
+}
+
+impl ExportRequest {
+    /// The event times asked for: whole UTC days.
+    pub fn range(&self) -> TimeRange {
+        TimeRange::between(midnight(self.first), midnight(day_after(self.last)))
+    }
+}
+
+impl<'c> ExportPlan<'c> {
+    /// Plans the files of `request` from `control`, which holds the requester's account at the
+    /// revision of `as_of`.
+    pub fn new(
+        request: &ExportRequest,
+        control: &'c Control,
+        as_of: AsOf,
+    ) -> Result<Self, PlanError> {
+        let (first, last) = (request.first, request.last);
+        if last < first {
+            return Err(PlanError::EmptyRange { first, last });
+        }
+        match request.kind {
+            ExportKind::Summary { linked, combined } => {
+                SummaryPlan::new(request, control, as_of, linked, combined).map(Self::Summary)
+            }
+            ExportKind::JobLevel { meter } => {
+                JobLevelPlan::new(request, control, meter).map(Self::JobLevel)
+            }
+        }
+    }
+
+    /// Names of the files, in the order of the archive.
+    pub fn file_names(&self) -> Vec<String> {
+        match self {
+            Self::Summary(plan) => plan.file_names(),
+            Self::JobLevel(plan) => vec![plan.file_name()],
+        }
+    }
+}
+
+/// The first instant of a UTC day.
+pub fn midnight(date: Date) -> jiff::Timestamp {
+    let midnight = date.to_zoned(TimeZone::UTC);
+    midnight.map_or(jiff::Timestamp::MAX, |zoned| zoned.timestamp())
+}
+
+/// The UTC day an instant lies in.
+pub fn utc_date(instant: jiff::Timestamp) -> Date {
+    instant.to_zoned(TimeZone::UTC).date()
+}
+
+fn day_after(date: Date) -> Date {
+    date.saturating_add(1.day())
+}

@@ -5,8 +5,10 @@
 //! walks of ARCHITECTURE.md pass through [`event`] (usage in) and [`export`] (usage out).
 
 pub mod aggregation;
+pub mod billing;
 pub mod dimension;
 pub mod event;
+pub mod export;
 pub mod ids;
 pub mod json;
 pub mod kind;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{MeterId, OrganizationId, RateId};
-use crate::quantity::{Quantity, Total};
+use crate::quantity::{Amount, Quantity, Total};
 use crate::range::TimeRange;
 
 /// What a rate turns usage into.
@@ -60,19 +60,24 @@ pub struct Tier {
 }
 
 impl Rate {
-    /// Cuts `usage` that starts after `used` (both in units of `10^-12` of the meter's readings)
-    /// at the borders of the tiers, whose bounds are in scalar units of `factor` readings each.
+    /// Cuts `usage` that starts after `used` (both in units of the meter's readings) at the borders
+    /// of the tiers, whose bounds are in scalar units of `factor` readings each.
     ///
-    /// Gives the index of each tier reached and the exact part of `usage` inside it.
+    /// Gives the index of each tier touched, ascending, and the exact part of `usage` inside it;
+    /// negative usage gives back what it takes from each tier as negative parts.
     pub fn split(&self, used: Total, usage: Total, factor: u64) -> Vec<(usize, Total)> {
         let end = used + usage;
+        if end < used {
+            let parts = self.split(end, used - end, factor);
+            let negate = |(tier, part)| (tier, Total::ZERO - part);
+            return parts.into_iter().map(negate).collect();
+        }
         let mut parts = Vec::with_capacity(1);
         let mut start = used;
-        for (index, tier) in self.tiers.iter().enumerate() {
-            let border = tier.up_to.map(|bound| {
-                Total::from_units(Total::from(bound).units() * ethnum::I256::from(factor))
-            });
-            let stop = border.map_or(end, |border| border.min(end));
+        for index in 0..self.tiers.len() {
+            let stop = self
+                .border(index, factor)
+                .map_or(end, |border| border.min(end));
             if stop > start {
                 parts.push((index, stop - start));
                 start = stop;
@@ -82,6 +87,38 @@ impl Rate {
             }
         }
         parts
+    }
+
+    /// Index of the highest tier reached while usage went from `used` to `used + usage`.
+    ///
+    /// A tier is reached once something lies inside it; 0 before any usage.
+    pub fn tier_reached(&self, used: Total, usage: Total, factor: u64) -> usize {
+        let most = used.max(used + usage);
+        let below = |index: &usize| {
+            let border = self.border(*index, factor);
+            border.is_some_and(|border| border < most)
+        };
+        let full = (0..self.tiers.len()).take_while(below).count();
+        full.min(self.tiers.len().saturating_sub(1))
+    }
+
+    /// Where tier `index` ends, in readings.
+    fn border(&self, index: usize, factor: u64) -> Option<Total> {
+        let bound = self.tiers.get(index)?.up_to?;
+        let units = Total::from(bound).units() * ethnum::I256::from(factor);
+        Some(Total::from_units(units))
+    }
+
+    /// What `usage` after `used` costs: the sum over its parts of part x price / `factor`.
+    ///
+    /// `None` when the product does not fit 256 bits.
+    pub fn price(&self, used: Total, usage: Total, factor: u64) -> Option<Amount> {
+        let parts = self.split(used, usage, factor);
+        parts
+            .into_iter()
+            .try_fold(Amount::from(Total::ZERO), |sum, (tier, part)| {
+                sum.checked_add(Amount::product(part, self.tiers[tier].price, factor)?)
+            })
     }
 }
 
@@ -110,13 +147,17 @@ pub fn applicable(
 mod tests {
     use super::*;
 
-    #[test]
-    fn usage_that_crosses_a_border_is_split_exactly() {
+    fn tiered() -> Rate {
         let tier = |up_to: Option<&str>, price: &str| Tier {
             up_to: up_to.map(|bound| bound.parse().unwrap()),
             price: price.parse().unwrap(),
         };
-        let rate = Rate {
+        let tiers = vec![
+            tier(Some("2"), "6"),
+            tier(Some("3"), "0.6"),
+            tier(None, "0.06"),
+        ];
+        Rate {
             id: RateId::from_random(1),
             meter: MeterId::from_random(2),
             organization: None,
@@ -124,30 +165,53 @@ mod tests {
             valid: TimeRange::ALWAYS,
             per: 1,
             unit: String::new(),
-            tiers: vec![
-                tier(Some("2"), "6"),
-                tier(Some("3"), "0.6"),
-                tier(None, "0.06"),
-            ],
+            tiers,
             allowance: Quantity::ZERO,
             billable: true,
             list_price: None,
             subscription_id: None,
             charge_number: None,
             currency: None,
-        };
+        }
+    }
+
+    fn total(text: &str) -> Total {
+        Total::from(text.parse::<Quantity>().unwrap())
+    }
+
+    #[test]
+    fn usage_that_crosses_a_border_is_split_exactly() {
         let split = |used: &str, usage: &str| {
-            let total = |text: &str| Total::from(text.parse::<Quantity>().unwrap());
-            let parts = rate.split(total(used), total(usage), 100);
-            parts
-                .iter()
-                .map(|(tier, part)| format!("{tier}:{part}"))
-                .collect::<Vec<_>>()
-                .join(" ")
+            let parts = tiered().split(total(used), total(usage), 100);
+            let parts = parts.iter().map(|(tier, part)| format!("{tier}:{part}"));
+            parts.collect::<Vec<_>>().join(" ")
         };
         assert_eq!(split("0", "150.5"), "0:150.5");
         assert_eq!(split("150.5", "100"), "0:49.5 1:50.5");
         assert_eq!(split("150", "1000"), "0:50 1:100 2:850");
         assert_eq!(split("200", "0"), "");
+        assert_eq!(split("250", "-100"), "0:-50 1:-50");
+        assert_eq!(split("-5", "10"), "0:10");
+    }
+
+    #[test]
+    fn the_highest_tier_is_the_last_with_usage_inside() {
+        let tier = |used, usage| tiered().tier_reached(total(used), total(usage), 100);
+        assert_eq!(tier("0", "0"), 0);
+        assert_eq!(tier("0", "200"), 0);
+        assert_eq!(tier("0", "200.1"), 1);
+        assert_eq!(tier("250", "-100"), 1);
+        assert_eq!(tier("150", "1000"), 2);
+    }
+
+    #[test]
+    fn the_price_of_a_day_is_the_sum_of_its_parts() {
+        let price = |used, usage| {
+            let amount = tiered().price(total(used), total(usage), 100);
+            amount.unwrap().fixed(12)
+        };
+        assert_eq!(price("150", "1000"), "4.110000000000");
+        assert_eq!(price("1150", "-1000"), "-4.110000000000");
+        assert_eq!(price("0", "0"), "0.000000000000");
     }
 }

@@ -1,1 +1,18 @@
-//! placeholder
+//! Exports: jobs become artifacts that never change.
+//!
+//! The second walk of ARCHITECTURE.md: [`worker`] claims a job, the plan of `domain` says what to
+//! read and print, [`build`] reads and prices it, [`csv`] and [`archive`] make the bytes, and
+//! [`artifact`] keeps them.
+
+pub mod archive;
+pub mod artifact;
+pub mod build;
+pub mod csv;
+pub mod error;
+pub mod manifest;
+pub mod request;
+pub mod worker;
+
+pub use artifact::Artifacts;
+pub use error::{Error, Result};
+pub use worker::{Options, Worker, Workers};

@@ -1,0 +1,303 @@
+//! The usage of one organization by day and meter, and what each day is worth.
+//!
+//! Between two cuts (a change of rate, meter version or place in the tree in the middle of a day)
+//! everything that decides a price is constant. Tiers accumulate with usage, so the worth of such a
+//! stretch depends only on what was used before it and in it: totals by day are enough.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::control::{Control, Organization, PriceList};
+use super::{AsOf, PlanError, day_after, midnight, utc_date};
+use crate::aggregation::Fold;
+use crate::billing::BillingPeriod;
+use crate::ids::MeterId;
+use crate::meter::Meter;
+use crate::quantity::{Amount, Quantity, Total};
+use crate::range::TimeRange;
+use crate::rate::RateKind;
+use crate::tree::Scope;
+
+/// Totals by UTC day to ask the store for.
+#[derive(Debug, Clone)]
+pub struct UsageRead<'c> {
+    /// Whose usage, and when.
+    pub scope: Scope,
+    /// Meter versions to total.
+    pub meters: Vec<&'c Meter>,
+    start: Timestamp,
+}
+
+/// What one organization used of one meter on one day, and its worth.
+#[derive(Debug, Clone, Copy)]
+pub struct DayLine<'c> {
+    /// The UTC day.
+    pub date: Date,
+    /// The meter, in its last version of the day.
+    pub meter: &'c Meter,
+    /// Usage in readings.
+    pub usage: Total,
+    /// Its worth, unrounded.
+    pub ipu: Amount,
+    /// Price of the highest tier reached that day.
+    pub price: Quantity,
+}
+
+/// The days and meters of one organization.
+#[derive(Debug, Clone)]
+pub struct Ledger<'c> {
+    organization: &'c Organization,
+    meters: Vec<&'c Meter>,
+    prices: PriceList<'c>,
+    range: TimeRange,
+    days: BTreeMap<(MeterId, Date), Vec<Stretch<'c>>>,
+}
+
+/// Usage of a day between two cuts.
+#[derive(Debug, Clone)]
+struct Stretch<'c> {
+    start: Timestamp,
+    meter: &'c Meter,
+    fold: Fold,
+}
+
+/// What a meter has used of its tiers.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    period: BillingPeriod,
+    usage: Total,
+}
+
+impl<'c> Ledger<'c> {
+    /// An empty ledger for the days of `range`, for all metered usage of `organization`.
+    pub fn new(control: &'c Control, organization: &'c Organization, range: TimeRange) -> Self {
+        let metered = |meter: &&Meter| {
+            meter.rule.aggregation.is_rateable() && !super::linked::is_linked(meter.id)
+        };
+        Self {
+            organization,
+            meters: control.meters.iter().filter(metered).collect(),
+            prices: PriceList::new(&control.rates, RateKind::Ipu, organization.id),
+            range,
+            days: BTreeMap::new(),
+        }
+    }
+
+    /// The totals to read: from the first day on, for tiers from the start of its billing period.
+    ///
+    /// `borders` are instants at which something else changes, such as the place in the tree.
+    pub fn reads(&self, borders: &[Timestamp]) -> Vec<UsageRead<'c>> {
+        let (tiered, plain): (Vec<_>, Vec<_>) =
+            self.meters.iter().partition(|meter| self.is_tiered(meter));
+        let mut reads = self.cut(&plain, self.range, borders);
+        let first = self.range.start.map(|start| {
+            let period = self.organization.billing_period(utc_date(start));
+            midnight(period.start)
+        });
+        let longer = TimeRange {
+            start: first,
+            ..self.range
+        };
+        reads.extend(self.cut(&tiered, longer, borders));
+        reads
+    }
+
+    fn is_tiered(&self, meter: &Meter) -> bool {
+        self.prices.of(meter.id).any(|rate| rate.tiers.len() > 1)
+    }
+
+    /// Cuts `range` wherever a price may change in the middle of a day.
+    fn cut(
+        &self,
+        meters: &[&'c Meter],
+        range: TimeRange,
+        borders: &[Timestamp],
+    ) -> Vec<UsageRead<'c>> {
+        let rates = meters.iter().flat_map(|meter| self.prices.of(meter.id));
+        let ranges = rates.map(|rate| rate.valid);
+        let ranges = ranges.chain(meters.iter().map(|meter| meter.valid));
+        let bounds = ranges.flat_map(|valid| [valid.start, valid.end]).flatten();
+        let inside = |instant: &Timestamp| {
+            range.contains(*instant) && midnight(utc_date(*instant)) != *instant
+        };
+        let cuts: BTreeSet<_> = bounds
+            .chain(borders.iter().copied())
+            .filter(inside)
+            .collect();
+        let mut starts = vec![range.start];
+        starts.extend(cuts.into_iter().map(Some));
+        let ends = starts.iter().skip(1).copied().chain([range.end]);
+        let whole = Scope::alone(self.organization.id);
+        let read = |(start, end): (Option<Timestamp>, Option<Timestamp>)| {
+            let part = TimeRange { start, end };
+            let overlaps = |meter: &&&Meter| !meter.valid.intersect(&part).is_empty();
+            UsageRead {
+                scope: whole.within(part),
+                meters: meters.iter().filter(overlaps).copied().collect(),
+                start: start.unwrap_or(Timestamp::MIN),
+            }
+        };
+        let reads = starts.iter().copied().zip(ends).map(read);
+        reads.filter(|read| !read.meters.is_empty()).collect()
+    }
+
+    /// Takes one total of a read: meter by its place there, day by its first instant.
+    ///
+    /// Reads come in the order of [`Self::reads`].
+    pub fn add(&mut self, read: &UsageRead<'c>, meter: usize, day: Timestamp, fold: Fold) {
+        let meter = read.meters[meter];
+        let start = day.max(read.start);
+        let start = meter.valid.start.map_or(start, |since| start.max(since));
+        let stretches = self.days.entry((meter.id, utc_date(day))).or_default();
+        stretches.push(Stretch { start, meter, fold });
+    }
+
+    /// Adds an empty day wherever a meter in use that prints zeros has none, up to `as_of`.
+    pub fn fill_zero_days(&mut self, as_of: AsOf) {
+        let in_use: BTreeSet<_> = self.days.keys().map(|(meter, _)| *meter).collect();
+        let zero = self.meters.iter().filter(|meter| meter.zero_rows);
+        let zero: Vec<_> = zero.filter(|meter| in_use.contains(&meter.id)).collect();
+        let end = self.range.end.map_or(as_of.time, |end| end.min(as_of.time));
+        let mut date = utc_date(self.range.start.unwrap_or(end));
+        while midnight(date) < end {
+            let start = midnight(date);
+            for meter in zero.iter().filter(|meter| meter.valid.contains(start)) {
+                let stretches = self.days.entry((meter.id, date)).or_default();
+                if stretches.is_empty() {
+                    let fold = Fold::new(meter.rule.aggregation);
+                    stretches.push(Stretch { start, meter, fold });
+                }
+            }
+            date = day_after(date);
+        }
+    }
+
+    /// The lines of the days asked for, by date and meter, counting only usage inside `visible`.
+    ///
+    /// What lies outside still fills tiers: they belong to the organization, not to who looks.
+    pub fn lines(&self, visible: &[TimeRange]) -> Result<Vec<DayLine<'c>>, PlanError> {
+        let mut lines = Vec::with_capacity(self.days.len());
+        let mut used: Option<(MeterId, Used)> = None;
+        for (&(meter, date), stretches) in &self.days {
+            let period = self.organization.billing_period(date);
+            let before = match used {
+                Some((last, used)) if last == meter && period == used.period => used,
+                _ => Used {
+                    period,
+                    usage: Total::ZERO,
+                },
+            };
+            let mut day = Day::new(before);
+            let priced = self.price_day(stretches, visible, &mut day);
+            priced.ok_or(PlanError::TooLarge { meter, date })?;
+            used = Some((meter, day.used));
+            let shown = day.usage != Total::ZERO || day.meter.is_some_and(|meter| meter.zero_rows);
+            let inside = self.range.contains(midnight(date));
+            if let Some(meter) = day.meter.filter(|_| inside && shown) {
+                let (usage, ipu, price) = (day.usage, day.ipu, day.price);
+                lines.push(DayLine {
+                    date,
+                    meter,
+                    usage,
+                    ipu,
+                    price,
+                });
+            }
+        }
+        lines.sort_by_key(|line| (line.date, line.meter.id));
+        Ok(lines)
+    }
+
+    fn price_day(
+        &self,
+        stretches: &[Stretch<'c>],
+        visible: &[TimeRange],
+        day: &mut Day<'c>,
+    ) -> Option<()> {
+        let is_visible = |start| visible.iter().any(|range| range.contains(start));
+        let additive = |stretch: &Stretch<'_>| stretch.meter.rule.aggregation.is_additive();
+        if stretches.iter().all(additive) {
+            for stretch in stretches {
+                let usage = stretch.fold.value().unwrap_or(Total::ZERO);
+                day.add(&self.prices, stretch, usage, is_visible(stretch.start))?;
+            }
+            return Some(());
+        }
+        // One number per day: all of it fills the tiers, the visible part of it is what is shown.
+        let last = stretches.last()?;
+        let seen = stretches.iter().filter(|stretch| is_visible(stretch.start));
+        let all = merged(stretches.iter(), last)
+            .value()
+            .unwrap_or(Total::ZERO);
+        if let Some(shown) = seen.clone().next_back() {
+            let usage = merged(seen, shown).value().unwrap_or(Total::ZERO);
+            let before = day.used;
+            day.add(&self.prices, shown, usage, true)?;
+            day.used = before;
+        }
+        day.used.usage += all;
+        Some(())
+    }
+}
+
+/// The folds of all stretches that aggregate as `last` does, as one.
+fn merged<'s, 'c: 's>(
+    stretches: impl Iterator<Item = &'s Stretch<'c>>,
+    last: &Stretch<'c>,
+) -> Fold {
+    let aggregation = last.meter.rule.aggregation;
+    let mut whole = Fold::new(aggregation);
+    stretches
+        .filter(|stretch| stretch.meter.rule.aggregation == aggregation)
+        .for_each(|stretch| whole.merge(stretch.fold.clone()));
+    whole
+}
+
+/// A day being priced.
+struct Day<'c> {
+    used: Used,
+    meter: Option<&'c Meter>,
+    usage: Total,
+    ipu: Amount,
+    price: Quantity,
+}
+
+impl<'c> Day<'c> {
+    fn new(used: Used) -> Self {
+        Self {
+            used,
+            meter: None,
+            usage: Total::ZERO,
+            ipu: Amount::from(Total::ZERO),
+            price: Quantity::ZERO,
+        }
+    }
+
+    /// Prices a stretch after what was used before; `None` when the amount is too large.
+    fn add(
+        &mut self,
+        prices: &PriceList<'c>,
+        stretch: &Stretch<'c>,
+        usage: Total,
+        visible: bool,
+    ) -> Option<()> {
+        let factor = stretch.meter.scalar.factor.max(1);
+        let before = self.used.usage;
+        self.used.usage += usage;
+        if !visible {
+            return Some(());
+        }
+        self.meter = Some(stretch.meter);
+        self.usage += usage;
+        let rate = prices.at(stretch.meter.id, stretch.start);
+        self.price = Quantity::ZERO;
+        if let Some(rate) = rate {
+            self.ipu = self.ipu.checked_add(rate.price(before, usage, factor)?)?;
+            let tier = rate.tiers.get(rate.tier_reached(before, usage, factor));
+            self.price = tier.map_or(Quantity::ZERO, |tier| tier.price);
+        }
+        Some(())
+    }
+}

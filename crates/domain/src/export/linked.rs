@@ -1,0 +1,201 @@
+//! Rows a parent's summary holds for the organizations right under it: roll-ups and fees.
+//!
+//! A roll-up repeats what the children's own rows say, so nothing may add it to them: its category,
+//! like that of the fees, is ORGS.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::Date;
+
+use super::control::{Control, Organization, PriceList};
+use super::ledger::DayLine;
+use super::summary::SummaryRow;
+use super::{PlanError, midnight, utc_date};
+use crate::ids::{MeterId, OrganizationId};
+use crate::quantity::{Amount, PLACES, Quantity, Total};
+use crate::range::TimeRange;
+use crate::rate::RateKind;
+use crate::tree::OrganizationKind;
+
+/// A meter of linked organizations, which reads no events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkedMeter {
+    /// Identifier, as existing programs know it.
+    pub id: &'static str,
+    /// Name as printed.
+    pub name: &'static str,
+    /// Kind of the children it counts.
+    pub child: OrganizationKind,
+}
+
+/// Consumption of all children of one kind.
+const ROLL_UPS: [LinkedMeter; 2] = [
+    LinkedMeter {
+        id: "c6ksUl786egib9ZAPb0OYf",
+        name: "Sub Organizations IPU Usage",
+        child: OrganizationKind::SubOrganization,
+    },
+    LinkedMeter {
+        id: "c6vq9jira786LE0O2UReWT",
+        name: "Sandbox Organizations IPU Usage",
+        child: OrganizationKind::Sandbox,
+    },
+];
+
+/// Number of children of one kind.
+const FEES: [LinkedMeter; 2] = [
+    LinkedMeter {
+        id: "5Ariu53Z8gobF4KYsmTg4Z",
+        name: "Sub Organizations",
+        child: OrganizationKind::SubOrganization,
+    },
+    LinkedMeter {
+        id: "2z4IqaoycKEextVpoCisuL",
+        name: "Sandbox Organizations",
+        child: OrganizationKind::Sandbox,
+    },
+];
+
+/// Price of one linked organization per billing period where no rate is declared for the fee.
+pub const FEE_PRICE: u64 = 6;
+
+impl LinkedMeter {
+    fn meter_id(&self) -> MeterId {
+        self.id.parse().expect("the ids above are well formed")
+    }
+}
+
+/// Whether a meter counts linked organizations instead of events.
+pub(crate) fn is_linked(meter: MeterId) -> bool {
+    let linked = ROLL_UPS.iter().chain(&FEES);
+    linked.into_iter().any(|linked| linked.id == meter.as_str())
+}
+
+/// Consumption of children, gathered while they are read, for their parents.
+#[derive(Debug, Clone, Default)]
+pub struct RollUps {
+    days: BTreeMap<(OrganizationId, Date, usize), Amount>,
+}
+
+/// One organization that lay under another for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Child {
+    pub(crate) parent: OrganizationId,
+    pub(crate) valid: TimeRange,
+}
+
+impl RollUps {
+    /// Adds the lines of a child, seen only while it lay under `parent`.
+    pub(crate) fn add(
+        &mut self,
+        parent: OrganizationId,
+        child: OrganizationKind,
+        lines: &[DayLine<'_>],
+    ) -> Result<(), PlanError> {
+        let Some(index) = ROLL_UPS.iter().position(|meter| meter.child == child) else {
+            return Ok(());
+        };
+        for line in lines {
+            let zero = Amount::from(Total::ZERO);
+            let sum = self.days.entry((parent, line.date, index)).or_insert(zero);
+            let (meter, date) = (line.meter.id, line.date);
+            let more = sum.checked_add(line.ipu);
+            *sum = more.ok_or(PlanError::TooLarge { meter, date })?;
+        }
+        Ok(())
+    }
+
+    /// The roll-up rows of a parent, by day and kind of child.
+    pub(crate) fn rows<'c>(&self, parent: &'c Organization) -> Vec<SummaryRow<'c>> {
+        let days = self.days.iter().filter(|((of, ..), _)| *of == parent.id);
+        let row = |(&(_, date, index), &ipu): (&(_, Date, usize), &Amount)| SummaryRow {
+            organization: parent,
+            date,
+            meter_id: ROLL_UPS[index].meter_id(),
+            meter_name: ROLL_UPS[index].name,
+            usage: None,
+            ipu,
+            price: None,
+            scalar: "IPU",
+            category: "ORGS",
+        };
+        days.map(row).collect()
+    }
+}
+
+/// The fee rows of a parent whose own rows are seen in `visible`, within the days of `range`.
+///
+/// A child counts on the first day of each billing period and on the day it came, once a period.
+pub(crate) fn fee_rows<'c>(
+    control: &'c Control,
+    parent: &'c Organization,
+    range: TimeRange,
+    visible: &[TimeRange],
+) -> Result<Vec<SummaryRow<'c>>, PlanError> {
+    let prices = PriceList::new(&control.rates, RateKind::Ipu, parent.id);
+    let mut rows = Vec::new();
+    for fee in &FEES {
+        let counts = fee_days(control, parent, fee.child, range);
+        let seen = counts.into_iter().filter(|(date, _)| {
+            let start = midnight(*date);
+            visible.iter().any(|range| range.contains(start))
+        });
+        for (date, children) in seen {
+            let usage = Total::whole(children.len() as u64);
+            let rate = prices.at(fee.meter_id(), midnight(date));
+            let tier = rate.and_then(|rate| rate.tiers.first());
+            let price = tier.map_or_else(default_price, |tier| tier.price);
+            let meter = fee.meter_id();
+            rows.push(SummaryRow {
+                organization: parent,
+                date,
+                meter_id: meter,
+                meter_name: fee.name,
+                usage: Some(usage),
+                ipu: Amount::product(usage, price, 1).ok_or(PlanError::TooLarge { meter, date })?,
+                price: Some(price),
+                scalar: "PER_ORG",
+                category: "ORGS",
+            });
+        }
+    }
+    Ok(rows)
+}
+
+fn default_price() -> Quantity {
+    let units = i128::from(FEE_PRICE) * 10_i128.pow(PLACES);
+    Quantity::from_units(units).expect("the fee is small")
+}
+
+/// The days fees are due, with the children counted on each.
+fn fee_days(
+    control: &Control,
+    parent: &Organization,
+    kind: OrganizationKind,
+    range: TimeRange,
+) -> BTreeMap<Date, BTreeSet<OrganizationId>> {
+    let mut days = BTreeMap::<_, BTreeSet<_>>::new();
+    let (Some(start), Some(end)) = (range.start, range.end) else {
+        return days;
+    };
+    let is_kind = |id| {
+        control
+            .organization(id)
+            .is_some_and(|child| child.kind == kind)
+    };
+    let edges = control.edges.iter().filter(|edge| edge.parent == parent.id);
+    for edge in edges.filter(|edge| is_kind(edge.child)) {
+        let came = edge.valid.start.map(utc_date);
+        let mut period = parent.billing_period(utc_date(start));
+        while midnight(period.start) < end {
+            let due = came.map_or(period.start, |came| came.max(period.start));
+            let lies_under = due < period.end && !edge.valid.is_empty();
+            let stays = edge.valid.end.is_none_or(|gone| midnight(due) < gone);
+            if lies_under && stays && range.contains(midnight(due)) {
+                days.entry(due).or_default().insert(edge.child);
+            }
+            period = parent.billing_period(period.end);
+        }
+    }
+    days
+}

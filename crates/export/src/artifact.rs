@@ -1,0 +1,169 @@
+//! Step 7 of usage out: finished archives are put where they stay until they expire.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::ops::Range;
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use domain::ids::ExportId;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart};
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use url::Url;
+
+use crate::build::Gauge;
+use crate::error::{Error, Result};
+
+/// Bytes of an archive in one part of an upload.
+const PART_BYTES: usize = 8 * 1024 * 1024;
+/// Parts on their way at once.
+const PARTS_MAX: usize = 2;
+
+/// Where artifacts are kept: a folder, or a bucket by URL.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+}
+
+/// An artifact that is safely in its store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its place in the store, to be handed to [`Artifacts::read`].
+    pub path: String,
+    /// Its length in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: [u8; 32],
+}
+
+impl Artifacts {
+    /// Keeps artifacts in a folder, which is created when missing; what is put there is synced.
+    pub fn folder(folder: &FilePath) -> Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let store = LocalFileSystem::new_with_prefix(folder);
+        let store = store.map_err(failed("open its folder"))?;
+        Ok(Self {
+            store: Arc::new(store.with_fsync(true).with_automatic_cleanup(false)),
+            prefix: Path::default(),
+        })
+    }
+
+    /// Keeps artifacts below an `s3://`, `gs://`, `az://` or `file://` URL.
+    ///
+    /// `options` are the store's own, such as `aws_region`. A TLS provider is installed before.
+    pub fn bucket(url: &Url, options: &[(String, String)]) -> Result<Self> {
+        let refused = |error: object_store::Error| Error::Location {
+            url: url.host_str().unwrap_or_default().to_owned(),
+            reason: error.to_string(),
+        };
+        let options = options.iter().map(|(key, value)| (key, value));
+        let (store, prefix) = object_store::parse_url_opts(url, options).map_err(refused)?;
+        let store = Arc::from(store);
+        Ok(Self { store, prefix })
+    }
+
+    fn path(&self, export: ExportId, extension: &str) -> Path {
+        let name = format!("{export}.{extension}");
+        self.prefix.clone().join(name)
+    }
+
+    /// Puts an archive, whole or not at all. Blocks, and must not run on a runtime's own thread.
+    ///
+    /// The same export again replaces what is there by the same bytes. A stopped gauge gives up.
+    pub fn put_archive(
+        &self,
+        runtime: &Handle,
+        export: ExportId,
+        archive: &mut File,
+        gauge: &Gauge,
+    ) -> Result<Stored> {
+        let path = self.path(export, "zip");
+        let failed = || failed("put an archive");
+        let upload = runtime.block_on(self.store.put_multipart(&path));
+        let mut upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed())?, PART_BYTES);
+        let mut sha256 = Sha256::new();
+        let mut size_bytes = 0;
+        archive.rewind()?;
+        while let Some(part) = next_part(archive)? {
+            if gauge.is_stopped() {
+                runtime.block_on(upload.abort()).map_err(failed())?;
+                return Err(Error::Stopping);
+            }
+            sha256.update(&part);
+            size_bytes += part.len() as u64;
+            let free = runtime.block_on(upload.wait_for_capacity(PARTS_MAX));
+            free.map_err(failed())?;
+            // Parts are sent by tasks of the runtime.
+            let _inside = runtime.enter();
+            upload.put(part);
+        }
+        runtime.block_on(upload.finish()).map_err(failed())?;
+        Ok(Stored {
+            path: path.to_string(),
+            size_bytes,
+            sha256: sha256.finalize().into(),
+        })
+    }
+
+    /// Puts the manifest of an export beside its archive.
+    pub async fn put_manifest(&self, export: ExportId, manifest: Vec<u8>) -> Result<()> {
+        let path = self.path(export, "json");
+        let put = self.store.put(&path, manifest.into()).await;
+        put.map(drop).map_err(failed("put a manifest"))
+    }
+
+    /// The manifest of an export, as JSON.
+    pub async fn manifest(&self, export: ExportId) -> Result<Bytes> {
+        let path = self.path(export, "json");
+        let failed = || failed("read a manifest");
+        let found = self.store.get(&path).await.map_err(failed())?;
+        found.bytes().await.map_err(failed())
+    }
+
+    /// Streams an artifact, or the bytes of `range`, which lies inside it.
+    pub async fn read(
+        &self,
+        path: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let options = GetOptions {
+            range: range.map(GetRange::Bounded),
+            ..GetOptions::default()
+        };
+        let path = Path::from(path);
+        let found = self.store.get_opts(&path, options).await;
+        let found = found.map_err(failed("read an archive"))?;
+        Ok(found
+            .into_stream()
+            .map_err(failed("read an archive"))
+            .boxed())
+    }
+
+    /// Removes the archive and the manifest of an export; fine when they are gone.
+    pub async fn remove(&self, export: ExportId) -> Result<()> {
+        for extension in ["zip", "json"] {
+            match self.store.delete(&self.path(export, extension)).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(failed("remove an artifact")(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn next_part(archive: &mut File) -> Result<Option<Bytes>> {
+    let mut part = Vec::with_capacity(PART_BYTES);
+    archive.take(PART_BYTES as u64).read_to_end(&mut part)?;
+    Ok((!part.is_empty()).then(|| Bytes::from(part)))
+}
+
+fn failed(action: &'static str) -> impl Fn(object_store::Error) -> Error {
+    move |source| Error::Artifact { action, source }
+}

@@ -1,0 +1,323 @@
+//! Steps 4 to 6 of usage out: what a plan reads is priced, printed and packed.
+//!
+//! Runs on a blocking thread, which waits for the store and leaves deflating to others.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+use domain::dimension::Dimension;
+use domain::export::{
+    AsOf, Column, ExportPlan, JobLevelPlan, JobRead, JobRow, ProcessDay, ProcessDays, RollUps, Row,
+    SUMMARY, SummaryPlan, SummaryRow, UsageRead, utc_date,
+};
+use domain::export::{Ledger, Member};
+use domain::quantity::{Amount, Quantity, Total};
+use domain::window::{WindowSize, Windows};
+use futures::StreamExt;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio::runtime::Handle;
+use usage::UsageStore;
+use usage::query::{Batch, ScanQuery, TotalsQuery};
+
+use crate::archive::Archive;
+use crate::csv;
+use crate::error::{Error, Result};
+use crate::manifest::FileFacts;
+
+/// What the outside may see and ask of a running build.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    stop: AtomicBool,
+    rows: AtomicU64,
+    percent: AtomicU8,
+}
+
+impl Gauge {
+    /// Asks the build to end without a result.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the build was asked to end.
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Rows written so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Share of the work done, 0 to 100.
+    pub fn percent(&self) -> u8 {
+        self.percent.load(Ordering::Relaxed)
+    }
+
+    fn advance(&self, done: usize, all: usize) -> Result<()> {
+        let percent = done.saturating_mul(100) / all.max(1);
+        let percent = u8::try_from(percent.min(100)).expect("at most 100");
+        self.percent.store(percent, Ordering::Relaxed);
+        if self.is_stopped() {
+            return Err(Error::Stopping);
+        }
+        Ok(())
+    }
+}
+
+/// Makes the files of one export.
+#[derive(Debug)]
+pub struct Build<'a> {
+    usage: &'a dyn UsageStore,
+    runtime: &'a Handle,
+    gauge: &'a Gauge,
+    as_of: AsOf,
+    archive: Archive<File>,
+    line: Vec<u8>,
+    cell: String,
+    files: Vec<FileFacts>,
+    file: Sums,
+}
+
+/// What the rows of the current file add up to.
+#[derive(Debug)]
+struct Sums {
+    rows: u64,
+    usage: Total,
+    ipu: Option<Amount>,
+}
+
+impl Sums {
+    fn new() -> Self {
+        Self {
+            rows: 0,
+            usage: Total::ZERO,
+            ipu: Some(Amount::from(Total::ZERO)),
+        }
+    }
+}
+
+impl<'a> Build<'a> {
+    /// A build into an empty file.
+    pub fn new(
+        usage: &'a dyn UsageStore,
+        runtime: &'a Handle,
+        gauge: &'a Gauge,
+        as_of: AsOf,
+        (scratch, threads): (File, usize),
+    ) -> Result<Self> {
+        Ok(Self {
+            usage,
+            runtime,
+            gauge,
+            as_of,
+            archive: Archive::new(scratch, as_of.time, threads)?,
+            line: Vec::new(),
+            cell: String::new(),
+            files: Vec::new(),
+            file: Sums::new(),
+        })
+    }
+
+    /// Makes every file of the plan and gives the archive with what is in it.
+    pub fn run(mut self, plan: &ExportPlan<'_>) -> Result<(File, Vec<FileFacts>)> {
+        match plan {
+            ExportPlan::Summary(plan) => self.summary(plan)?,
+            ExportPlan::JobLevel(plan) => self.job_level(plan)?,
+        }
+        Ok((self.archive.finish()?, self.files))
+    }
+
+    fn summary(&mut self, plan: &SummaryPlan<'_>) -> Result<()> {
+        let mut names = plan.file_names().into_iter();
+        let mut roll_ups = RollUps::default();
+        if plan.combined {
+            self.start(names.next(), SUMMARY)?;
+        }
+        for (done, member) in plan.members.iter().enumerate() {
+            let ledger = self.read(plan, member)?;
+            let rows = plan.rows(member, ledger, &mut roll_ups)?;
+            if member.is_printed && !plan.combined {
+                self.start(names.next(), SUMMARY)?;
+                self.summary_rows(&rows)?;
+                self.end_summary()?;
+            } else if !rows.is_empty() {
+                if self.file.rows > 0 {
+                    self.archive.write(None, b"\n")?;
+                }
+                self.summary_rows(&rows)?;
+            }
+            self.gauge.advance(done + 1, plan.members.len())?;
+        }
+        if plan.combined {
+            self.end_summary()?;
+        }
+        Ok(())
+    }
+
+    fn read<'c>(&self, plan: &SummaryPlan<'c>, member: &Member<'c>) -> Result<Ledger<'c>> {
+        let (mut ledger, borders) = plan.ledger(member);
+        for read in ledger.reads(&borders) {
+            let totals = self.usage.totals(totals_query(&read), self.as_of.sequence);
+            for row in self.runtime.block_on(totals)? {
+                let day = row.window.map(|window| window.start);
+                let day = day.ok_or_else(|| Error::Internal("a total has no day".into()))?;
+                ledger.add(&read, row.meter, day, row.fold);
+            }
+            self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
+        }
+        Ok(ledger)
+    }
+
+    fn summary_rows(&mut self, rows: &[SummaryRow<'_>]) -> Result<()> {
+        for row in rows {
+            self.row(Some(row.date), SUMMARY, row)?;
+            if row.category != "ORGS" {
+                self.file.usage += row.usage.unwrap_or(Total::ZERO);
+                self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(row.ipu));
+            }
+        }
+        Ok(())
+    }
+
+    fn end_summary(&mut self) -> Result<()> {
+        let usage = ("usage", self.file.usage.fixed(12));
+        let ipu = self.file.ipu.map(|ipu| ("ipu", ipu.fixed(24)));
+        self.end([usage].into_iter().chain(ipu).collect())
+    }
+
+    fn job_level(&mut self, plan: &JobLevelPlan<'_>) -> Result<()> {
+        let name = Some(plan.file_name());
+        let mut processes = ProcessDays::default();
+        match plan.job_columns() {
+            Some(columns) => self.start(name, columns)?,
+            None => self.start(name, plan.process_columns())?,
+        }
+        let dimensions = plan.dimensions();
+        for (done, read) in plan.reads.iter().enumerate() {
+            let mut batches = self.scan(read, &dimensions)?;
+            while let Some(batch) = self.runtime.block_on(batches.next()) {
+                self.batch(plan, read, &dimensions, &batch?, &mut processes)?;
+                self.gauge.advance(done, plan.reads.len())?;
+            }
+        }
+        self.process_days(plan, &processes.finish())?;
+        let metered = self.file.usage.fixed(12);
+        self.end(BTreeMap::from([("metered", metered)]))
+    }
+
+    fn scan(&self, read: &JobRead<'_>, dimensions: &[Dimension]) -> Result<usage::query::Batches> {
+        let query = ScanQuery {
+            scope: read.scope.clone(),
+            event_types: vec![read.meter.rule.event_type.clone()],
+            dimensions: dimensions.to_vec(),
+            rules: vec![read.meter.rule.clone()],
+        };
+        let scan = self.usage.scan(query, self.as_of.sequence);
+        Ok(self.runtime.block_on(scan)?)
+    }
+
+    fn batch(
+        &mut self,
+        plan: &JobLevelPlan<'_>,
+        read: &JobRead<'_>,
+        dimensions: &[Dimension],
+        batch: &Batch,
+        processes: &mut ProcessDays,
+    ) -> Result<()> {
+        for index in 0..batch.len() {
+            let Some(row) = job_row(read, dimensions, batch, index)? else {
+                continue;
+            };
+            self.file.usage += row.quantity.into();
+            if let Some(columns) = plan.job_columns() {
+                self.row(Some(utc_date(row.time)), columns, &row)?;
+            } else {
+                let done = processes.add(&row);
+                self.process_days(plan, &done)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn process_days(&mut self, plan: &JobLevelPlan<'_>, days: &[ProcessDay]) -> Result<()> {
+        for day in days {
+            self.row(Some(day.date()), plan.process_columns(), day)?;
+        }
+        Ok(())
+    }
+
+    fn start<C>(&mut self, name: Option<String>, columns: &[Column<C>]) -> Result<()> {
+        let name = name.ok_or_else(|| Error::Internal("a plan names too few files".into()))?;
+        self.archive.start(&name)?;
+        self.file = Sums::new();
+        self.line.clear();
+        csv::write_header(columns, &mut self.line);
+        self.archive.write(None, &self.line)
+    }
+
+    fn row<R: Row>(
+        &mut self,
+        date: Option<Date>,
+        columns: &[Column<R::Cell>],
+        row: &R,
+    ) -> Result<()> {
+        self.line.clear();
+        csv::write_row(columns, row, &mut self.cell, &mut self.line);
+        self.file.rows += 1;
+        self.gauge.rows.fetch_add(1, Ordering::Relaxed);
+        self.archive.write(date, &self.line)
+    }
+
+    fn end(&mut self, controls: BTreeMap<&'static str, String>) -> Result<()> {
+        let entry = self.archive.end()?;
+        let rows = self.file.rows;
+        self.files.push(FileFacts {
+            entry,
+            rows,
+            controls,
+        });
+        Ok(())
+    }
+}
+
+fn totals_query(read: &UsageRead<'_>) -> TotalsQuery {
+    TotalsQuery {
+        scope: read.scope.clone(),
+        meters: read.meters.iter().map(|meter| (*meter).clone()).collect(),
+        windows: Some(Windows {
+            size: WindowSize::Day,
+            zone: TimeZone::UTC,
+        }),
+        group_by: Vec::new(),
+        filters: Vec::new(),
+    }
+}
+
+/// One row of a scan; `None` where the meter reads nothing.
+fn job_row<'b>(
+    read: &JobRead<'b>,
+    dimensions: &[Dimension],
+    batch: &'b Batch,
+    index: usize,
+) -> Result<Option<JobRow<'b>>> {
+    let text = || batch.text(index, 0).map(|_| Quantity::ONE);
+    let Some(quantity) = batch.quantity(index, 0).or_else(text) else {
+        return Ok(None);
+    };
+    let organization = batch.organization(index).parse();
+    let organization = organization.map_err(|_| Error::Internal("a row names nobody".into()))?;
+    let mut values = [None; Dimension::ALL.len()];
+    for (place, dimension) in dimensions.iter().enumerate() {
+        values[*dimension as usize] = batch.dimension(index, place);
+    }
+    Ok(Some(JobRow {
+        organization,
+        meter: read.meter,
+        subject: batch.subject(index),
+        time: batch.time(index),
+        quantity,
+        dimensions: values,
+    }))
+}

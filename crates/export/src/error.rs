@@ -1,0 +1,88 @@
+//! What can go wrong between a claimed job and its artifact.
+
+use domain::export::PlanError;
+use domain::ids::ExportId;
+use domain::kind::Kind;
+
+/// A result of the export walk.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an export could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request does not fit the control data.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A date of the request is none.
+    #[error("{field} is {text:?}: expected a date and time such as 2026-01-31T00:00:00Z")]
+    Date {
+        /// Name of the field.
+        field: &'static str,
+        /// What was sent.
+        text: String,
+    },
+    /// The kind of export is not made yet.
+    #[error("exports of kind {kind} are not available")]
+    Unsupported {
+        /// The kind as sent.
+        kind: &'static str,
+    },
+    /// Usage could not be read.
+    #[error("usage could not be read")]
+    Usage(#[from] usage::Error),
+    /// Control data or the job could not be read or changed.
+    #[error("control data could not be read")]
+    Metadata(#[from] metadata::Error),
+    /// The artifact store refused an operation.
+    #[error("the artifact store could not {action}")]
+    Artifact {
+        /// What was tried, such as "put an artifact".
+        action: &'static str,
+        /// What the store said.
+        source: object_store::Error,
+    },
+    /// The artifact store's URL or options are not acceptable.
+    #[error("artifact store {url}: {reason}")]
+    Location {
+        /// Where artifacts were to be kept, without secrets.
+        url: String,
+        /// What was expected.
+        reason: String,
+    },
+    /// The archive could not be written.
+    #[error("the archive could not be written")]
+    Archive(#[from] std::io::Error),
+    /// Another worker took the job over; nothing of this one counts.
+    #[error("export {0} was taken over by another worker")]
+    TakenOver(ExportId),
+    /// The worker is shutting down.
+    #[error("the worker is stopping")]
+    Stopping,
+    /// A defect: a step that cannot fail did.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The class of the error.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Plan(error) => error.kind(),
+            Self::Date { .. } | Self::Unsupported { .. } | Self::Location { .. } => Kind::Invalid,
+            Self::Usage(error) => error.kind(),
+            Self::Metadata(error) => error.kind(),
+            Self::Artifact {
+                source: object_store::Error::NotFound { .. },
+                ..
+            } => Kind::Gone,
+            Self::Artifact { .. } | Self::Archive(_) | Self::Stopping => Kind::Unavailable,
+            Self::TakenOver(_) => Kind::Conflict,
+            Self::Internal(_) => Kind::Internal,
+        }
+    }
+
+    /// Whether the same work may succeed later.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind(), Kind::Unavailable | Kind::Busy)
+    }
+}

@@ -1,0 +1,119 @@
+//! A job's row and the control data of its revision, in the words of plans.
+
+use domain::Timestamp;
+use domain::billing::{BillingCycle, CycleLength};
+use domain::export::{
+    AsOf, Control, ExportKind, ExportRequest, LAYOUT_VERSION, Organization, OrganizationVersion,
+    utc_date,
+};
+use jiff::civil::Date;
+use metadata::{BillingPeriod, Claimed, ControlSnapshot, Export};
+
+use crate::archive::ARCHIVE_FORMAT;
+use crate::error::{Error, Result};
+
+/// What a job asks for; refuses kinds and versions this release does not make.
+pub fn request(export: &Export) -> Result<ExportRequest> {
+    let new = &export.request;
+    let kind = match (new.kind, new.meter) {
+        (metadata::ExportKind::Summary, _) => ExportKind::Summary {
+            linked: new.all_linked_orgs,
+            combined: new.combined,
+        },
+        (metadata::ExportKind::SummaryAllLinked, _) => ExportKind::Summary {
+            linked: true,
+            combined: new.combined,
+        },
+        (metadata::ExportKind::JobLevel, Some(meter)) if !new.all_meters => {
+            ExportKind::JobLevel { meter }
+        }
+        (kind, _) => {
+            let kind = kind.as_str();
+            return Err(Error::Unsupported { kind });
+        }
+    };
+    if (new.layout_version, new.archive_version) != (LAYOUT_VERSION, ARCHIVE_FORMAT) {
+        let kind = "another layout or archive version";
+        return Err(Error::Unsupported { kind });
+    }
+    Ok(ExportRequest {
+        kind,
+        requester: new.organization,
+        first: day("startDate", &new.start)?,
+        last: day("endDate", &new.end)?,
+    })
+}
+
+/// The UTC day of an instant as sent; a time without an offset is UTC.
+fn day(field: &'static str, text: &str) -> Result<Date> {
+    let instant = text.parse::<Timestamp>().map(utc_date);
+    let refused = |_| Error::Date {
+        field,
+        text: text.chars().take(64).collect(),
+    };
+    instant.or_else(|_| text.parse::<Date>()).map_err(refused)
+}
+
+/// The point a job is read at.
+///
+/// Its time is the job's creation, so that neither the hour of its run nor a second run shows.
+pub fn as_of(claimed: &Claimed) -> AsOf {
+    AsOf {
+        sequence: claimed.as_of.sequence,
+        revision: claimed.as_of.revision,
+        time: claimed.export.created_at,
+    }
+}
+
+/// Control data as plans see it.
+pub fn control(snapshot: &ControlSnapshot) -> Control {
+    let organization = |each: &metadata::SnapshotOrganization| Organization {
+        id: each.id,
+        kind: each.kind,
+        versions: each.versions.iter().map(version).collect(),
+    };
+    let mut organizations: Vec<_> = snapshot.organizations().iter().map(organization).collect();
+    organizations.sort_by_key(|organization| organization.id);
+    Control {
+        organizations,
+        edges: snapshot.edges().to_vec(),
+        meters: snapshot.meters().to_vec(),
+        rates: snapshot.rates().to_vec(),
+    }
+}
+
+fn version(version: &metadata::OrganizationVersion) -> OrganizationVersion {
+    let anchor = version.attributes.anchor;
+    OrganizationVersion {
+        valid: version.valid,
+        name: version.attributes.name.clone(),
+        billing: BillingCycle {
+            anchor_day: anchor.day,
+            length: match anchor.period {
+                BillingPeriod::Monthly => CycleLength::Monthly,
+                BillingPeriod::Annual => CycleLength::Annual(anchor.month),
+            },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_that_of_the_instant_in_utc() {
+        let day = |text| day("startDate", text).map(|day| day.to_string());
+        assert_eq!(day("2022-08-12T00:00:00Z").unwrap(), "2022-08-12");
+        assert_eq!(day("2022-08-12T23:59:59-02:00").unwrap(), "2022-08-13");
+        assert_eq!(day("2022-08-12T10:00:00.123").unwrap(), "2022-08-12");
+        assert_eq!(day("2022-08-12").unwrap(), "2022-08-12");
+        assert!(matches!(
+            day("12.8.2022"),
+            Err(Error::Date {
+                field: "startDate",
+                ..
+            })
+        ));
+    }
+}

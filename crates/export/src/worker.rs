@@ -1,0 +1,380 @@
+//! Step 2 of usage out, and the order of all that follow: a claimed job becomes an artifact.
+//!
+//! A lease with a fencing number holds the job meanwhile. When its worker dies, another one starts
+//! again and makes the same bytes; when it is only late, its result no longer counts.
+
+mod pool;
+
+use std::fmt;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::Timestamp;
+use domain::export::{AsOf, ExportPlan};
+use domain::ids::ExportId;
+use jiff::SignedDuration;
+use metadata::{Artifact, Claim, Claimed, Metadata, Progress, Settlement};
+use tokio::runtime::Handle;
+use usage::UsageStore;
+
+use crate::artifact::{Artifacts, Stored};
+use crate::build::{Build, Gauge};
+use crate::error::{Error, Result};
+use crate::manifest::{FileFacts, Manifest};
+use crate::request;
+
+pub use pool::Workers;
+
+/// Times a job is tried before it counts as failed.
+const ATTEMPTS_MAX: u32 = 5;
+/// Milliseconds until a job that met a passing failure is tried again.
+const RETRY_MS: u32 = 2_000;
+/// Artifacts removed in one sweep.
+const SWEEP_MAX: u32 = 100;
+
+/// The time as the worker knows it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How workers work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Name of this process among those that share the database.
+    pub name: String,
+    /// Jobs worked on at once.
+    pub workers: usize,
+    /// Threads that deflate, per job.
+    pub deflate_threads: usize,
+    /// Length of a lease, in milliseconds; it is extended three times as often.
+    pub lease_ms: u32,
+    /// Time between looks for new jobs when nobody wakes a worker, in milliseconds.
+    pub poll_ms: u64,
+    /// Hours an artifact may be fetched.
+    pub retention_hours: u32,
+    /// Folder for archives being written.
+    pub scratch: PathBuf,
+}
+
+impl Options {
+    /// Two jobs at once, leases of 30 seconds, artifacts for three days.
+    pub fn new(name: impl Into<String>, scratch: impl Into<PathBuf>) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            name: name.into(),
+            workers: 2,
+            deflate_threads: cores,
+            lease_ms: 30_000,
+            poll_ms: 1_000,
+            retention_hours: 72,
+            scratch: scratch.into(),
+        }
+    }
+}
+
+/// Makes artifacts of jobs, one at a time.
+#[derive(Clone)]
+pub struct Worker {
+    usage: Arc<dyn UsageStore>,
+    metadata: Metadata,
+    artifacts: Artifacts,
+    clock: Clock,
+    options: Arc<Options>,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = formatter.debug_struct("Worker");
+        fields
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A finished archive on its way to the artifact store.
+#[derive(Debug)]
+pub struct Built {
+    archive: File,
+    files: Vec<FileFacts>,
+}
+
+impl Built {
+    /// The files of the archive.
+    pub fn files(&self) -> &[FileFacts] {
+        &self.files
+    }
+
+    fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+}
+
+impl Worker {
+    /// A worker on these stores; creates the scratch folder when missing.
+    pub fn new(
+        usage: Arc<dyn UsageStore>,
+        metadata: Metadata,
+        artifacts: Artifacts,
+        clock: Clock,
+        options: Options,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(&options.scratch)?;
+        let options = Arc::new(options);
+        Ok(Self {
+            usage,
+            metadata,
+            artifacts,
+            clock,
+            options,
+        })
+    }
+
+    /// Where this worker puts artifacts.
+    pub fn artifacts(&self) -> &Artifacts {
+        &self.artifacts
+    }
+
+    /// Takes the next job and works on it to its end; `None` when there is none.
+    pub async fn tick(&self) -> Result<Option<ExportId>> {
+        let Some(claimed) = self.claim().await? else {
+            return Ok(None);
+        };
+        let export = claimed.export.id;
+        self.work(&claimed, &Arc::new(Gauge::default())).await?;
+        Ok(Some(export))
+    }
+
+    /// Works until there is nothing to do; gives the number of jobs.
+    pub async fn run_until_idle(&self) -> Result<usize> {
+        let mut jobs = 0;
+        while self.tick().await?.is_some() {
+            jobs += 1;
+        }
+        Ok(jobs)
+    }
+
+    /// Step 2: takes the next job, which pins its watermark unless an earlier claim has.
+    pub async fn claim(&self) -> Result<Option<Claimed>> {
+        let as_of = metadata::AsOf {
+            sequence: self.usage.watermark().await?,
+            revision: self.metadata.control_revision().await?,
+        };
+        let claim = Claim {
+            worker: self.options.name.clone(),
+            as_of,
+            lease_ms: self.options.lease_ms,
+        };
+        Ok(self.metadata.claim_export(&claim, (self.clock)()).await?)
+    }
+
+    /// Makes a claimed job's artifact while the lease is kept, and ends the job either way.
+    pub(crate) async fn work(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
+        let started = Instant::now();
+        let export = claimed.export.id;
+        let made = tokio::select! {
+            made = self.make(claimed, gauge) => made,
+            lost = self.keep_lease(claimed, gauge) => Err(lost),
+        };
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match made {
+            Ok((stored, rows)) => {
+                self.settle(claimed, stored, rows).await?;
+                tracing::info!(export.id = %export, duration_ms, rows, "export {export} is ready");
+                Ok(())
+            }
+            Err(error) => {
+                gauge.stop();
+                self.give_up(claimed, gauge, error).await
+            }
+        }
+    }
+
+    async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<(Stored, u64)> {
+        let built = self.build(claimed, gauge).await?;
+        let rows = built.rows();
+        let stored = self.publish(claimed, built, gauge).await?;
+        Ok((stored, rows))
+    }
+
+    /// Steps 3 to 6: depends on the job's row alone, so that a second run makes the same bytes.
+    pub async fn build(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
+        let request = request::request(&claimed.export)?;
+        let as_of = request::as_of(claimed);
+        let account = self.account(&claimed.export).await?;
+        let snapshot = self
+            .metadata
+            .snapshot(account, Some(as_of.revision))
+            .await?;
+        let scratch = (
+            tempfile::tempfile_in(&self.options.scratch)?,
+            self.options.deflate_threads,
+        );
+        let (usage, gauge) = (Arc::clone(&self.usage), Arc::clone(gauge));
+        let runtime = Handle::current();
+        blocking(move || {
+            let control = request::control(&snapshot);
+            let plan = ExportPlan::new(&request, &control, as_of)?;
+            let build = Build::new(usage.as_ref(), &runtime, &gauge, as_of, scratch)?;
+            let (archive, files) = build.run(&plan)?;
+            Ok(Built { archive, files })
+        })
+        .await
+    }
+
+    async fn account(&self, export: &metadata::Export) -> Result<domain::ids::AccountId> {
+        let organization = export.request.organization;
+        let found = self.metadata.find_organization(organization).await?;
+        let missing = domain::export::PlanError::UnknownOrganization(organization);
+        Ok(found.ok_or(missing)?.account)
+    }
+
+    /// Step 7: the artifact is in its store before the job says so; nothing is put without a lease.
+    pub async fn publish(
+        &self,
+        claimed: &Claimed,
+        built: Built,
+        gauge: &Arc<Gauge>,
+    ) -> Result<Stored> {
+        let progress = Progress {
+            percent: 100,
+            rows: built.rows(),
+        };
+        self.beat(claimed, progress, self.options.lease_ms).await?;
+        let export = claimed.export.id;
+        let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
+        let Built { mut archive, files } = built;
+        let gauge = Arc::clone(gauge);
+        let put = move || artifacts.put_archive(&runtime, export, &mut archive, &gauge);
+        let stored = blocking(put).await?;
+        let as_of: AsOf = request::as_of(claimed);
+        let manifest = Manifest::new(export, as_of, &files, stored.size_bytes, &stored.sha256);
+        let manifest = serde_json::to_vec_pretty(&manifest);
+        let manifest = manifest.map_err(|error| Error::Internal(error.to_string()))?;
+        self.artifacts.put_manifest(export, manifest).await?;
+        Ok(stored)
+    }
+
+    /// Ends a job with its artifact, together with the message to its caller.
+    pub async fn settle(&self, claimed: &Claimed, stored: Stored, rows: u64) -> Result<()> {
+        let now = (self.clock)();
+        let retention = SignedDuration::from_hours(i64::from(self.options.retention_hours));
+        let artifact = Artifact {
+            path: stored.path,
+            size_bytes: stored.size_bytes,
+            sha256: stored.sha256,
+            expires_at: now.saturating_add(retention).unwrap_or(Timestamp::MAX),
+        };
+        self.end(claimed, &Settlement::Success { artifact, rows })
+            .await
+    }
+
+    async fn end(&self, claimed: &Claimed, settlement: &Settlement) -> Result<()> {
+        let (export, now) = (claimed.export.id, (self.clock)());
+        let settled = self
+            .metadata
+            .settle_export(export, claimed.fence, settlement, now)
+            .await;
+        settled.map(drop).map_err(|error| taken_over(export, error))
+    }
+
+    /// What becomes of a job that could not be made: another try, or its end.
+    ///
+    /// The causes go to the log; the caller learns what failed, not the paths of this machine.
+    async fn give_up(&self, claimed: &Claimed, gauge: &Gauge, error: Error) -> Result<()> {
+        let export = claimed.export.id;
+        let chain = chain(&error);
+        match error {
+            Error::TakenOver(_) => {
+                tracing::warn!(export.id = %export, "export {export} was taken over");
+                Ok(())
+            }
+            Error::Stopping => {
+                let (fence, now) = (claimed.fence, (self.clock)());
+                Ok(self.metadata.release_export(export, fence, now).await?)
+            }
+            error if error.is_passing() && claimed.export.attempts < ATTEMPTS_MAX => {
+                tracing::warn!(export.id = %export, "export {export} is tried again: {chain}");
+                let progress = Progress {
+                    percent: 0,
+                    rows: gauge.rows(),
+                };
+                self.beat(claimed, progress, RETRY_MS).await
+            }
+            error => {
+                tracing::error!(export.id = %export, "export {export} failed: {chain}");
+                let error_message = error.to_string();
+                self.end(claimed, &Settlement::Failed { error_message })
+                    .await
+            }
+        }
+    }
+
+    /// Extends the lease until it is lost, which it tells.
+    async fn keep_lease(&self, claimed: &Claimed, gauge: &Gauge) -> Error {
+        let mut failed_since: Option<Instant> = None;
+        let lease = Duration::from_millis(u64::from(self.options.lease_ms));
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            let (percent, rows) = (gauge.percent(), gauge.rows());
+            match self
+                .beat(claimed, Progress { percent, rows }, self.options.lease_ms)
+                .await
+            {
+                Ok(()) => failed_since = None,
+                Err(error @ Error::TakenOver(_)) => return error,
+                // The database may come back before the lease lapses; the fence guards the rest.
+                Err(error) => {
+                    if failed_since.get_or_insert_with(Instant::now).elapsed() >= lease {
+                        return error;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn beat(&self, claimed: &Claimed, progress: Progress, lease_ms: u32) -> Result<()> {
+        let (export, now) = (claimed.export.id, (self.clock)());
+        let beat = self
+            .metadata
+            .heartbeat_export(export, claimed.fence, progress, lease_ms, now);
+        beat.await.map_err(|error| taken_over(export, error))
+    }
+
+    /// Removes artifacts whose time is over; gives how many.
+    pub async fn sweep(&self) -> Result<usize> {
+        let expired = self
+            .metadata
+            .expire_exports((self.clock)(), SWEEP_MAX)
+            .await?;
+        for export in &expired {
+            self.artifacts.remove(export.id).await?;
+        }
+        Ok(expired.len())
+    }
+}
+
+fn taken_over(export: ExportId, error: metadata::Error) -> Error {
+    match error {
+        metadata::Error::Fenced { .. } => Error::TakenOver(export),
+        error => error.into(),
+    }
+}
+
+/// Runs work that blocks; a panic inside is an error like any other.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::Internal("a step of the export panicked".into())))
+}
+
+/// An error with all its causes.
+fn chain(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,192 @@
+//! The bytes of the files, layout by layout.
+
+use domain::ids::MeterId;
+use export::Error;
+use metadata::{ExportKind, ExportStatus, NewExport};
+
+use crate::world::{ROOT, SANDBOX, SUB, World, meter_id, organization};
+
+const USAGE: &str = r#"
+    000000000000000000Root 2013-01-05T10:00:00Z {"n1":1.5}
+    000000000000000000Root 2013-01-05T11:00:00Z {"n1":"0.000000000001"}
+    000000000000000000Root 2013-01-31T23:59:59.999Z {"n1":1}
+    000000000000000000Root 2013-02-01T00:00:00Z {"n1":1000}
+    0000000000000000000Sub 2013-01-05T10:00:00Z {"n1":2}
+"#;
+
+#[tokio::test]
+async fn a_summary_has_a_file_for_each_linked_organization() {
+    let world = World::new().await;
+    world.take(USAGE).await;
+    let linked = world.ask(|new| new.all_linked_orgs = true).await;
+    assert_eq!(world.worker(2).run_until_idle().await.unwrap(), 1);
+    let header = "OrgId,MeterId,MeterName,Date,BillingPeriodStartDate,BillingPeriodEndDate,\
+                  MeterUsage,IPU,Scalar,MetricCategory,OrgName,OrgType,IPURate\n";
+    let january = "2013-01-01 00:00:00.0,2013-01-31 00:00:00.0";
+    let meter = "0000000000000000000001,Meter 1";
+    let tail = "HOURS,COMPUTE_UNITS";
+    let (root, sub, sandbox) = (organization(ROOT), organization(SUB), organization(SANDBOX));
+    let expected = format!(
+        "== {sub}.csv\n{header}\
+         {sub},{meter},2013-01-05 00:00:00.0,{january},2.0000000000,0.320000000000,{tail},\
+         The Sub,SubOrg,0.160000\n\
+         == {sandbox}.csv\n{header}\
+         == {root}.csv\n{header}\
+         {root},{meter},2013-01-05 00:00:00.0,{january},1.5000000000,0.240000000000,{tail},\
+         The Root,Production,0.160000\n\
+         {root},c6ksUl786egib9ZAPb0OYf,Sub Organizations IPU Usage,2013-01-05 00:00:00.0,{january},\
+         null,0.320000000000,IPU,ORGS,The Root,Production,null\n\
+         {root},{meter},2013-01-31 00:00:00.0,{january},1.0000000000,0.160000000000,{tail},\
+         The Root,Production,0.160000\n"
+    );
+    assert_eq!(world.files(linked).await, expected);
+    let manifest = world.artifacts.manifest(linked).await.unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["files"][2]["rows"], 3);
+    assert_eq!(manifest["files"][2]["controls"]["usage"], "2.500000000001");
+    assert_eq!(
+        manifest["files"][2]["controls"]["ipu"],
+        "0.400000000000160000000000"
+    );
+}
+
+#[tokio::test]
+async fn a_combined_summary_sets_organizations_apart_by_an_empty_line() {
+    let world = World::new().await;
+    world.take(USAGE).await;
+    let combined = |new: &mut NewExport| {
+        new.kind = ExportKind::SummaryAllLinked;
+        new.combined = true;
+    };
+    let export = world.ask(combined).await;
+    world.worker(1).run_until_idle().await.unwrap();
+    let files = world.files(export).await;
+    let mut lines = files.lines();
+    assert_eq!(
+        lines.next(),
+        Some(format!("== {}.csv", organization(ROOT)).as_str())
+    );
+    assert!(lines.next().unwrap().starts_with("OrgId,"));
+    let owners: Vec<_> = lines
+        .map(|line| line.get(..22).unwrap_or(line).trim_start_matches('0'))
+        .collect();
+    assert_eq!(owners, ["Sub", "", "Root", "Root", "Root"]);
+}
+
+#[tokio::test]
+async fn without_linked_organizations_there_is_one_file_even_without_usage() {
+    let world = World::new().await;
+    let export = world.ask(|new| new.organization = organization(SUB)).await;
+    world.worker(1).run_until_idle().await.unwrap();
+    let files = world.files(export).await;
+    assert_eq!(files.lines().count(), 2, "{files}");
+    assert!(files.ends_with(",IPURate\n"), "{files}");
+}
+
+async fn job_level(world: &World, meter: MeterId) -> metadata::Export {
+    let request = |new: &mut NewExport| {
+        new.kind = ExportKind::JobLevel;
+        new.meter = Some(meter);
+    };
+    let export = world.ask(request).await;
+    world.worker(2).run_until_idle().await.unwrap();
+    world.export(export).await
+}
+
+#[tokio::test]
+async fn a_data_integration_report_lists_task_runs_by_audit_time() {
+    let world = World::new().await;
+    world
+        .take(
+            r#"
+            000000000000000000Root 2013-01-05T10:15:00Z {"n1":0.1375,"taskId":"01ABC","taskName":"Load, nightly","taskObject":"obj","taskType":"MTT","taskRunId":7,"project":"P","folder":"F","environmentId":"e1","environment":"Agent","coresUsed":2,"start":"2013-01-05T10:06:45Z","status":"SUCCESS","overheadSeconds":3}
+            000000000000000000Root 2013-01-05T09:00:00.5Z {"n1":0.00083333,"taskName":"say \"hi\"","start":"yesterday"}
+            000000000000000000Root 2013-01-05T09:30:00Z {"other":1}
+            0000000000000000000Sub 2013-01-05T09:30:00Z {"n1":1}
+            "#,
+        )
+        .await;
+    let export = job_level(&world, meter_id(1)).await;
+    assert_eq!(
+        (export.status, export.progress.rows),
+        (ExportStatus::Success, 2)
+    );
+    let root = organization(ROOT);
+    let expected = format!(
+        "== CDIMeteringAuditData.csv\n\
+         Task ID,Task Name,Task Object Name,Task Type,Task Run ID,Project Name,Folder Name,Org ID,\
+         Environment ID,Environment,Cores Used,Start Time,End Time,Status,Metered Value,Audit Time,\
+         OBM Task Time(s)\n\
+         ,\"say \"\"hi\"\"\",,,,,,{root},,,,yesterday,2013-01-05 09:00:00.5,,8.33E-4,\
+         2013-01-05 09:00:00.5,0\n\
+         01ABC,\"Load, nightly\",obj,MTT,7,P,F,{root},e1,Agent,2.0,2013-01-05 10:06:45.0,\
+         2013-01-05 10:15:00.0,SUCCESS,0.1375,2013-01-05 10:15:00.0,3\n"
+    );
+    assert_eq!(world.files(export.id).await, expected);
+}
+
+#[tokio::test]
+async fn an_application_integration_report_adds_up_processes_by_day() {
+    let world = World::new().await;
+    world
+        .take(
+            r#"
+            000000000000000000Root 2013-01-05T10:00:00Z {"n2":0.5,"asset":"Orders","status":"Completed","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T12:00:00Z {"n2":"0.25","asset":"Orders","status":"Completed","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T11:00:00Z {"n2":1,"asset":"Orders","status":"Faulted","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-06T00:00:00Z {"n2":0.001,"asset":"Bills"}
+            "#,
+        )
+        .await;
+    let export = job_level(&world, meter_id(2)).await;
+    let root = organization(ROOT);
+    let expected = format!(
+        "== DetailedReport_0000000000000000000002.csv\n\
+         Org ID,Execution type,Executed asset,Date (in UTC),Invoked by,Execution env,status,\
+         Execution count,Total Execution time (in hours),Average Execution time (in seconds)\n\
+         {root},Process,Orders,2013-01-05,ada,Cloud,Completed,2,0.7500000000,1350.00000\n\
+         {root},Process,Orders,2013-01-05,ada,Cloud,Faulted,1,1.0000000000,3600.00000\n\
+         {root},Process,Bills,2013-01-06,,,,1,0.0010000000,3.60000\n"
+    );
+    assert_eq!(world.files(export.id).await, expected);
+}
+
+#[tokio::test]
+async fn a_meter_of_our_own_lists_every_digit() {
+    let world = World::new().await;
+    let line =
+        r#"000000000000000000Root 2013-01-05T10:00:00.25Z {"n3":0.123456789012,"user":"ada"}"#;
+    world.take(line).await;
+    let export = job_level(&world, meter_id(3)).await;
+    let files = world.files(export.id).await;
+    let expected = format!(
+        "{},0000000000000000000003,Meter 3,2013-01-05T10:00:00.25Z,,s,,,,,,,,,,,,,,,,ada,\
+         0.123456789012,hour\n",
+        organization(ROOT)
+    );
+    assert!(
+        files.starts_with("== JobDetails_0000000000000000000003.csv\nOrg ID,"),
+        "{files}"
+    );
+    assert!(files.ends_with(&expected), "{files}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_fails_with_its_reason() {
+    let world = World::new().await;
+    let no_layout = job_level(&world, meter_id(4)).await;
+    assert_eq!(no_layout.status, ExportStatus::Failed);
+    let message = format!("meter {} has no job-level report", meter_id(4));
+    assert_eq!(no_layout.error_message, Some(message));
+    let backwards = world
+        .ask(|new| new.end = "2012-12-31T00:00:00Z".into())
+        .await;
+    world.worker(1).run_until_idle().await.unwrap();
+    let backwards = world.export(backwards).await;
+    let expected = "the range ends on 2012-12-31, before it starts on 2013-01-02";
+    assert_eq!(backwards.error_message.as_deref(), Some(expected));
+    assert!(matches!(
+        world.artifacts.manifest(backwards.id).await,
+        Err(Error::Artifact { .. })
+    ));
+}

@@ -1,0 +1,273 @@
+//! What happens to a job when workers die, come late, fail or see other data.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use export::Error;
+use export::build::Gauge;
+use metadata::ExportStatus;
+use sha2::{Digest, Sha256};
+use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
+use usage::traits::SequencedBatch;
+use usage::{EmbeddedStore, UsageStore};
+
+use domain::ids::ExportId;
+use export::Workers;
+
+use crate::world::{LEASE_SECONDS, ROOT, SANDBOX, SUB, World, meter, meter_id, organization, rate};
+
+fn linked(new: &mut metadata::NewExport) {
+    new.all_linked_orgs = true;
+}
+
+/// So many jobs of the sub-organization, spread over January.
+fn usage(from: usize, to: usize) -> String {
+    let mut lines = String::new();
+    for index in from..to {
+        let (day, hour, minute) = (index % 28 + 1, index / 28 % 24, index % 60);
+        let time = format!("2013-01-{day:02}T{hour:02}:{minute:02}:00Z");
+        writeln!(
+            lines,
+            r#"{SUB} {time} {{"n1":{index}.25,"taskName":"task {index}"}}"#
+        )
+        .unwrap();
+    }
+    lines
+}
+
+async fn change_everything(world: &World) {
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let renamed = metadata::OrganizationAttributes::named("Another name");
+    change
+        .put_organization(organization(SUB), &renamed, None)
+        .await
+        .unwrap();
+    let (sub, sandbox) = (organization(SUB), organization(SANDBOX));
+    change.move_organization(sub, sandbox, None).await.unwrap();
+    let mut renamed = meter(1, None);
+    renamed.name = "Another meter".into();
+    change.put_meter(&renamed).await.unwrap();
+    change.put_rate(&rate(1, "99")).await.unwrap();
+    change.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_worker_makes_the_same_bytes_after_a_crash_whatever_changed_since() {
+    let world = World::new().await;
+    world.take(&usage(0, 400)).await;
+    let summary = world.ask(linked).await;
+    let gauge = Arc::new(Gauge::default());
+    let lost = world.worker(1);
+    let claimed = lost.claim().await.unwrap().unwrap();
+    let built = lost.build(&claimed, &gauge).await.unwrap();
+    let stored = lost.publish(&claimed, built, &gauge).await.unwrap();
+    assert_eq!(world.export(summary).await.status, ExportStatus::Processing);
+
+    change_everything(&world).await;
+    world.take(&usage(400, 500)).await;
+    world.store.flush_now().unwrap();
+    assert_eq!(
+        world.worker(3).run_until_idle().await.unwrap(),
+        0,
+        "the lease still holds"
+    );
+    world.pass(LEASE_SECONDS + 1);
+    assert_eq!(world.worker(3).run_until_idle().await.unwrap(), 1);
+
+    let export = world.export(summary).await;
+    let artifact = export.artifact.unwrap();
+    assert_eq!((export.status, export.fence), (ExportStatus::Success, 2));
+    assert_eq!(artifact.sha256, stored.sha256, "byte for byte");
+    let zip = world.zip(summary).await;
+    assert_eq!(<[u8; 32]>::from(Sha256::digest(&zip)), artifact.sha256);
+    assert_eq!(zip.len() as u64, artifact.size_bytes);
+
+    let again = world.ask(linked).await;
+    world.worker(1).run_until_idle().await.unwrap();
+    assert!(
+        world.files(again).await.contains("Another name"),
+        "a new job sees the changes"
+    );
+}
+
+#[tokio::test]
+async fn a_late_worker_publishes_and_settles_nothing() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    let gauge = Arc::new(Gauge::default());
+    let late = world.worker(1);
+    let claimed = late.claim().await.unwrap().unwrap();
+    let built = late.build(&claimed, &gauge).await.unwrap();
+    world.pass(LEASE_SECONDS + 1);
+    let next = world.worker(1);
+    let reclaimed = next.claim().await.unwrap().unwrap();
+    assert_eq!(reclaimed.as_of, claimed.as_of, "pinned once");
+
+    let refused = late.publish(&claimed, built, &gauge).await;
+    assert!(
+        matches!(refused, Err(Error::TakenOver(id)) if id == export),
+        "{refused:?}"
+    );
+    assert!(
+        world.artifacts.manifest(export).await.is_err(),
+        "nothing was put"
+    );
+    let built = next.build(&reclaimed, &gauge).await.unwrap();
+    let stored = next.publish(&reclaimed, built, &gauge).await.unwrap();
+    let refused = late.settle(&claimed, stored.clone(), 7).await;
+    assert!(matches!(refused, Err(Error::TakenOver(_))), "{refused:?}");
+    assert_eq!(world.export(export).await.status, ExportStatus::Processing);
+    next.settle(&reclaimed, stored, 10).await.unwrap();
+    assert_eq!(world.export(export).await.progress.rows, 10);
+}
+
+#[tokio::test]
+async fn threads_flushes_and_compactions_change_no_byte() {
+    let world = World::new().await;
+    let job_level = |new: &mut metadata::NewExport| {
+        new.organization = organization(SUB);
+        new.kind = metadata::ExportKind::JobLevel;
+        new.meter = Some(meter_id(1));
+    };
+    let mut shas = Vec::new();
+    world.take(&usage(0, 3_000)).await;
+    for (threads, step) in [1, 2, 5].into_iter().zip(0..) {
+        for ask in [world.ask(job_level).await, world.ask(linked).await] {
+            world.worker(threads).run_until_idle().await.unwrap();
+            shas.push(world.export(ask).await.artifact.unwrap().sha256);
+        }
+        match step {
+            0 => world.store.flush_now().unwrap(),
+            _ => world.store.compact_now().unwrap(),
+        }
+    }
+    let (first, rest) = shas.split_at(2);
+    assert_ne!(first[0], first[1]);
+    assert_eq!(rest, [first, first].concat());
+}
+
+#[tokio::test]
+async fn artifacts_go_after_three_days_and_their_jobs_stay() {
+    let world = World::new().await;
+    let export = world.ask(linked).await;
+    let worker = world.worker(1);
+    worker.run_until_idle().await.unwrap();
+    world.pass(3 * 24 * 3600 - 1);
+    assert_eq!(worker.sweep().await.unwrap(), 0);
+    let path = world.export(export).await.artifact.unwrap().path;
+    assert!(world.artifacts.read(&path, Some(0..4)).await.is_ok());
+    world.pass(1);
+    assert_eq!(worker.sweep().await.unwrap(), 1);
+    assert_eq!(world.export(export).await.status, ExportStatus::Expired);
+    assert!(world.artifacts.read(&path, None).await.is_err());
+    assert_eq!(worker.sweep().await.unwrap(), 0);
+}
+
+/// How the store misbehaves when totals are asked for.
+#[derive(Debug, Clone, Copy)]
+enum Mood {
+    Panics,
+    IsClosed,
+}
+
+/// A store whose totals go wrong.
+#[derive(Debug)]
+struct Moody(Arc<EmbeddedStore>, Mood);
+
+#[async_trait]
+impl UsageStore for Moody {
+    async fn insert(&self, batch: SequencedBatch) -> usage::Result<()> {
+        self.0.insert(batch).await
+    }
+
+    async fn scan(&self, query: ScanQuery, as_of: u64) -> usage::Result<Batches> {
+        self.0.scan(query, as_of).await
+    }
+
+    async fn totals(&self, _: TotalsQuery, _: u64) -> usage::Result<Vec<TotalRow>> {
+        match self.1 {
+            Mood::Panics => panic!("planned"),
+            Mood::IsClosed => Err(usage::Error::Closed),
+        }
+    }
+
+    async fn events(&self, query: EventsQuery, as_of: u64) -> usage::Result<Vec<StoredEvent>> {
+        self.0.events(query, as_of).await
+    }
+
+    async fn watermark(&self) -> usage::Result<u64> {
+        self.0.watermark().await
+    }
+}
+
+#[tokio::test]
+async fn a_panic_in_a_job_fails_the_job_alone() {
+    let world = World::new().await;
+    let export = world.ask(linked).await;
+    let moody = Moody(Arc::clone(&world.store), Mood::Panics);
+    world
+        .worker_on(Arc::new(moody), 1)
+        .run_until_idle()
+        .await
+        .unwrap();
+    let failed = world.export(export).await;
+    assert_eq!(failed.status, ExportStatus::Failed);
+    let message = failed.error_message.unwrap();
+    assert_eq!(message, "internal error: a step of the export panicked");
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_tried_again_but_not_for_ever() {
+    let world = World::new().await;
+    let saved = world.ask(linked).await;
+    world.pass(1);
+    let lost = world.ask(linked).await;
+    let away = Moody(Arc::clone(&world.store), Mood::IsClosed);
+    let away = world.worker_on(Arc::new(away), 1);
+    assert_eq!(away.run_until_idle().await.unwrap(), 2);
+    assert_eq!(world.export(saved).await.status, ExportStatus::Processing);
+    world.pass(3);
+    world.worker(1).tick().await.unwrap();
+    assert_eq!(world.export(saved).await.status, ExportStatus::Success);
+    for _ in 0..4 {
+        away.run_until_idle().await.unwrap();
+        world.pass(3);
+    }
+    let lost = world.export(lost).await;
+    assert_eq!((lost.status, lost.attempts), (ExportStatus::Failed, 5));
+    assert_eq!(
+        lost.error_message.as_deref(),
+        Some("usage could not be read")
+    );
+    assert_eq!(
+        world.export(saved).await.request.organization,
+        organization(ROOT)
+    );
+}
+
+async fn ended(world: &World, export: ExportId) -> ExportStatus {
+    loop {
+        let status = world.export(export).await.status;
+        if !status.is_active() {
+            return status;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_in_the_background_find_jobs_and_end_when_told() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let before = world.ask(linked).await;
+    let workers = Workers::start(&world.worker(1));
+    assert_eq!(ended(&world, before).await, ExportStatus::Success);
+    let later = world.ask(linked).await;
+    workers.wake();
+    assert_eq!(ended(&world, later).await, ExportStatus::Success);
+    workers.stop().await;
+    let unseen = world.ask(linked).await;
+    assert_eq!(world.export(unseen).await.status, ExportStatus::Created);
+}

@@ -1,0 +1,10 @@
+//! Exports from claimed jobs to downloaded files, on the real stores.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "the world of a test is set up or the test fails"
+)]
+
+mod files;
+mod jobs;
+mod world;

@@ -1,0 +1,283 @@
+//! A small account on a real database and a real usage store.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use domain::Timestamp;
+use domain::aggregation::Aggregation;
+use domain::event::{Draft, Receipt};
+use domain::ids::{AccountId, ExportId, MeterId, OrganizationId, RateId};
+use domain::meter::{JobLevelLayout, Meter, ReadingRule, Scalar};
+use domain::quantity::Quantity;
+use domain::range::TimeRange;
+use domain::rate::{Rate, RateKind, Tier};
+use domain::tree::OrganizationKind;
+use export::archive::ARCHIVE_FORMAT;
+use export::{Artifacts, Options, Worker};
+use futures::TryStreamExt;
+use metadata::{
+    Export, ExportKind, ExportSource, Metadata, NewAccount, NewExport, NewOrganization,
+    OrganizationAttributes,
+};
+use usage::disk::real::RealDisk;
+use usage::manifest::Layout;
+use usage::{EmbeddedStore, Intake, UsageStore};
+
+/// The production root and its sub-organization and sandbox.
+pub(crate) const ROOT: &str = "000000000000000000Root";
+pub(crate) const SUB: &str = "0000000000000000000Sub";
+pub(crate) const SANDBOX: &str = "000000000000000Sandbox";
+
+/// Length of a lease, in seconds.
+pub(crate) const LEASE_SECONDS: i64 = 30;
+
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+    clock: Arc<AtomicI64>,
+    pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) metadata: Metadata,
+    pub(crate) artifacts: Artifacts,
+    pub(crate) account: AccountId,
+}
+
+pub(crate) fn organization(id: &str) -> OrganizationId {
+    id.parse().unwrap()
+}
+
+pub(crate) fn meter_id(number: u8) -> MeterId {
+    MeterId::from_random(u128::from(number))
+}
+
+fn node(id: &str, kind: OrganizationKind, parent: Option<&str>) -> NewOrganization {
+    NewOrganization {
+        id: Some(organization(id)),
+        kind,
+        attributes: OrganizationAttributes::named(format!("The {}", id.trim_start_matches('0'))),
+        aliases: Vec::new(),
+        parent: parent.map(|parent| (organization(parent), None)),
+    }
+}
+
+pub(crate) fn meter(number: u8, layout: Option<JobLevelLayout>) -> Meter {
+    let property = format!("$.n{number}");
+    Meter {
+        id: meter_id(number),
+        slug: format!("meter-{number}"),
+        name: format!("Meter {number}"),
+        description: String::new(),
+        service: String::new(),
+        category: String::new(),
+        feature: format!("meter-{number}"),
+        unit: "hour".into(),
+        rule: ReadingRule {
+            event_type: "job".into(),
+            filters: Vec::new(),
+            value_property: Some(property.parse().unwrap()),
+            aggregation: Aggregation::Sum,
+        },
+        group_by: std::collections::BTreeMap::new(),
+        scalar: Scalar {
+            name: "HOURS".into(),
+            factor: 1,
+            metric_category: "COMPUTE_UNITS".into(),
+        },
+        job_level: layout,
+        zero_rows: false,
+        valid: TimeRange::ALWAYS,
+    }
+}
+
+pub(crate) fn rate(number: u8, price: &str) -> Rate {
+    Rate {
+        id: RateId::from_random(u128::from(number)),
+        meter: meter_id(number),
+        organization: None,
+        kind: RateKind::Ipu,
+        valid: TimeRange::ALWAYS,
+        per: 1,
+        unit: String::new(),
+        tiers: vec![Tier {
+            up_to: None,
+            price: price.parse().unwrap(),
+        }],
+        allowance: Quantity::ZERO,
+        billable: true,
+        list_price: None,
+        subscription_id: None,
+        charge_number: None,
+        currency: None,
+    }
+}
+
+impl World {
+    /// An account with a root, a sub-organization, a sandbox, and a meter per layout.
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = usage::Options::new(folder.path().join("usage"));
+        let disk = Arc::new(RealDisk);
+        let store = EmbeddedStore::open(options, disk, Layout::default()).unwrap();
+        let database = metadata::Options::file(folder.path().join("metadata.db"));
+        let metadata = Metadata::open(database).await.unwrap();
+        let artifacts = Artifacts::folder(&folder.path().join("artifacts")).unwrap();
+        let start: Timestamp = "2014-02-03T04:05:06Z".parse().unwrap();
+        let world = Self {
+            folder,
+            clock: Arc::new(AtomicI64::new(start.as_second())),
+            store,
+            metadata,
+            artifacts,
+            account: AccountId::from_random(1),
+        };
+        world.declare().await;
+        world
+    }
+
+    async fn declare(&self) {
+        let mut change = self.metadata.begin_change(self.now()).await.unwrap();
+        let root = NewAccount {
+            id: Some(self.account),
+            root: node(ROOT, OrganizationKind::Production, None),
+        };
+        change.insert_account(root).await.unwrap();
+        for (id, kind) in [
+            (SUB, OrganizationKind::SubOrganization),
+            (SANDBOX, OrganizationKind::Sandbox),
+        ] {
+            let node = node(id, kind, Some(ROOT));
+            change
+                .insert_organization(self.account, node)
+                .await
+                .unwrap();
+        }
+        for (number, layout) in [
+            (1, Some(JobLevelLayout::DataIntegration)),
+            (2, Some(JobLevelLayout::ApplicationIntegration)),
+            (3, Some(JobLevelLayout::Generic)),
+            (4, None),
+        ] {
+            let meter = meter(number, layout);
+            change.insert_meter(self.account, &meter).await.unwrap();
+        }
+        change
+            .insert_rate(self.account, &rate(1, "0.16"))
+            .await
+            .unwrap();
+        change.commit().await.unwrap();
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_second(self.clock.load(Ordering::SeqCst)).unwrap()
+    }
+
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// A worker with so many deflating threads on this world's stores.
+    pub(crate) fn worker(&self, deflate_threads: usize) -> Worker {
+        self.worker_on(Arc::<EmbeddedStore>::clone(&self.store), deflate_threads)
+    }
+
+    pub(crate) fn worker_on(&self, store: Arc<dyn UsageStore>, deflate_threads: usize) -> Worker {
+        let clock = Arc::clone(&self.clock);
+        let clock = Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
+        let scratch: PathBuf = self.folder.path().join("scratch");
+        let options = Options {
+            deflate_threads,
+            lease_ms: u32::try_from(LEASE_SECONDS * 1000).unwrap(),
+            ..Options::new("test", scratch)
+        };
+        let (metadata, artifacts) = (self.metadata.clone(), self.artifacts.clone());
+        Worker::new(store, metadata, artifacts, clock, options).unwrap()
+    }
+
+    /// Takes events, one `organization time data` per line; the line is the event's id.
+    pub(crate) async fn take(&self, lines: &str) {
+        let now = self.now();
+        let event = |line: &str| {
+            let mut words = line.splitn(3, ' ');
+            let mut word = || words.next().unwrap();
+            let (owner, time, data) = (organization(word()), word(), word());
+            let id = serde_json::to_string(line).unwrap();
+            let text = format!(
+                r#"{{"specversion":"1.0","id":{id},"source":"test","type":"job","subject":"s",
+                    "time":"{time}","data":{data}}}"#
+            );
+            let receipt = Receipt {
+                own: owner,
+                received: now,
+                resolve: |_: &str| None,
+            };
+            Draft::parse(&text).unwrap().validate(&receipt)
+        };
+        let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+        let drafts: Vec<_> = lines.map(event).collect();
+        let refused = drafts.iter().find(|draft| draft.is_err());
+        assert!(refused.is_none(), "{refused:?}");
+        self.store.accept(organization(ROOT), drafts).await.unwrap();
+    }
+
+    /// Creates the job of a request.
+    pub(crate) async fn ask(&self, change: impl FnOnce(&mut NewExport)) -> ExportId {
+        let mut new = NewExport {
+            id: None,
+            kind: ExportKind::Summary,
+            source: ExportSource::Own,
+            organization: organization(ROOT),
+            user: None,
+            start: "2013-01-02T00:00:00Z".into(),
+            end: "2013-01-31T00:00:00Z".into(),
+            meter: None,
+            all_meters: false,
+            combined: false,
+            all_linked_orgs: false,
+            parameters: None,
+            callback_url: None,
+            idempotency_key: None,
+            layout_version: domain::export::LAYOUT_VERSION,
+            archive_version: ARCHIVE_FORMAT,
+        };
+        change(&mut new);
+        self.metadata
+            .insert_export(new, self.now())
+            .await
+            .unwrap()
+            .id
+    }
+
+    pub(crate) async fn export(&self, id: ExportId) -> Export {
+        self.metadata.find_export(id).await.unwrap().unwrap()
+    }
+
+    pub(crate) async fn zip(&self, id: ExportId) -> Vec<u8> {
+        let artifact = self.export(id).await.artifact.unwrap();
+        let stream = self.artifacts.read(&artifact.path, None).await.unwrap();
+        let parts: Vec<_> = stream.try_collect().await.unwrap();
+        parts.concat()
+    }
+
+    /// The files of an export as `== name` and their text.
+    pub(crate) async fn files(&self, id: ExportId) -> String {
+        let zip = self.folder.path().join("download.zip");
+        std::fs::write(&zip, self.zip(id).await).unwrap();
+        let program = "
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as archive:
+    for entry in archive.infolist():
+        sys.stdout.write('== ' + entry.filename + '\\n' + archive.read(entry).decode())
+";
+        let output = Command::new("python3")
+            .args(["-c", program])
+            .arg(&zip)
+            .output();
+        let output = output.expect("python3 reads the archive");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
