@@ -136,6 +136,26 @@ impl Metadata {
         Ok(page.cut(keys, |key: &Key| key.id.to_string()))
     }
 
+    /// Sets a key's name and expiry.
+    pub async fn put_key(
+        &self,
+        id: KeyId,
+        name: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<Key> {
+        check::name("name", name)?;
+        let statement = sql("UPDATE api_keys SET name = $2, expires_at = $3
+             WHERE id = $1 RETURNING *")
+        .bind(id)
+        .bind(name)
+        .bind(expires_at);
+        let mut transaction = self.database.begin().await?;
+        let row = transaction.one(statement).await?;
+        let key = key_of(&row.ok_or_else(|| Error::not_found("key", id))?)?;
+        transaction.commit().await?;
+        Ok(key)
+    }
+
     /// Ends a key at once; ending it again changes nothing.
     pub async fn revoke_key(&self, id: KeyId, now: Timestamp) -> Result<Key> {
         let mut transaction = self.database.begin().await?;

@@ -1,15 +1,26 @@
 //! The one list of routes. Each path is stated once, on its handler.
 
+pub mod client;
 pub mod docs;
 pub mod events;
+pub mod keys;
+pub mod metering;
 pub mod meters;
 pub mod ops;
+pub mod organizations;
+pub mod page;
 pub mod parameters;
+pub mod rates;
+pub mod setup;
 pub mod subjects;
+pub mod time;
+pub mod users;
+pub mod vendor_login;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -20,6 +31,7 @@ use self::docs::Credentials;
 use crate::app::App;
 use crate::error::{ApiError, Code};
 use crate::request;
+use crate::setup::SETUP_BYTES_MAX;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +42,8 @@ use crate::request;
     modifiers(&Credentials),
     tags(
         (name = "usage", description = "Events, meters, subjects and their totals"),
+        (name = "control", description = "Organizations, users, keys, rates and setup files"),
+        (name = "metering", description = "Login and export jobs of the metering family"),
         (name = "operations", description = "Health, metrics and this document")
     )
 )]
@@ -39,14 +53,65 @@ fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(events::ingest_events, events::list_events))
         .routes(routes!(meters::create_meter, meters::list_meters))
-        .routes(routes!(meters::get_meter, meters::delete_meter))
+        .routes(routes!(
+            meters::get_meter,
+            meters::patch_meter,
+            meters::delete_meter
+        ))
         .routes(routes!(meters::query_meter, meters::post_query_meter))
         .routes(routes!(subjects::put_subjects, subjects::list_subjects))
+        .merge(control_routes())
+        .merge(metering_routes())
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))
         .routes(routes!(docs::openapi_json))
         .routes(routes!(docs::page))
+}
+
+fn control_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(
+            organizations::list_organizations,
+            organizations::create_organization
+        ))
+        .routes(routes!(
+            organizations::get_organization,
+            organizations::patch_organization,
+            organizations::archive_organization
+        ))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(
+            users::get_user,
+            users::patch_user,
+            users::disable_user
+        ))
+        .routes(routes!(users::put_password))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::get_key, keys::patch_key, keys::revoke_key))
+        .routes(routes!(keys::rotate_key))
+        .routes(routes!(rates::list_rates, rates::create_rate))
+        .routes(routes!(rates::get_rate, rates::patch_rate, rates::end_rate))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(setup::apply_setup))
+                .layer(DefaultBodyLimit::max(2 * SETUP_BYTES_MAX)),
+        )
+}
+
+fn metering_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(vendor_login::login))
+        .routes(routes!(vendor_login::logout))
+        .routes(routes!(vendor_login::v2::login))
+        .routes(routes!(vendor_login::v2::logout))
+        .routes(routes!(vendor_login::v2::logout_all))
+        .routes(routes!(vendor_login::v2::valid_session))
+        .routes(routes!(metering::create_export))
+        .routes(routes!(metering::create_job_level_export))
+        .routes(routes!(metering::get_export))
+        .routes(routes!(metering::download::download_export))
 }
 
 /// The OpenAPI document of every route.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::Control;
 use crate::error::ApiResult;
+use crate::exports::Exports;
 use crate::metrics::Metrics;
 use crate::store::{self, Readings};
 
@@ -32,6 +33,8 @@ pub struct App {
     pub usage: Arc<dyn UsageStore>,
     /// Gives meters columns of their own.
     pub readings: Arc<dyn Readings>,
+    /// Jobs and their artifacts.
+    pub exports: Exports,
     /// Newest control data by account.
     pub control: Control,
     /// Who callers are.

@@ -8,6 +8,7 @@ pub mod check_config;
 pub mod demo;
 pub mod export;
 pub mod import;
+pub mod local;
 pub mod migrate;
 pub mod serve;
 pub mod user;

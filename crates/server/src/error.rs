@@ -128,6 +128,12 @@ impl From<metadata::Error> for ApiError {
     }
 }
 
+impl From<export::Error> for ApiError {
+    fn from(error: export::Error) -> Self {
+        Self::of_kind(error.kind(), error)
+    }
+}
+
 /// The error on its way from the handler to [`body::dress`].
 #[derive(Debug, Clone)]
 pub struct Failure(pub Arc<ApiError>);

@@ -40,12 +40,7 @@ impl Login {
 }
 
 /// Starts a session, unless name or password are wrong or too many attempts failed.
-pub async fn log_in(
-    app: &App,
-    name: &str,
-    given: String,
-    address: IpAddr,
-) -> ApiResult<Login> {
+pub async fn log_in(app: &App, name: &str, given: String, address: IpAddr) -> ApiResult<Login> {
     let throttle = app.login_throttle();
     throttle.check(name, Some(address)).await?;
     let user = match check_lengths(name, &given) {
@@ -102,7 +97,11 @@ impl Throttle<'_> {
         let limit = self.app.config.login.attempts_max;
         for (who, limit) in subjects(name, address, limit) {
             let (now, window) = (self.app.now(), self.window_s());
-            let found = self.app.metadata.find_login_failures(&who, now, window).await?;
+            let found = self
+                .app
+                .metadata
+                .find_login_failures(&who, now, window)
+                .await?;
             if let Some(failures) = found.filter(|failures| failures.count >= limit) {
                 let passed_s = now.as_second() - failures.since.as_second();
                 let wait_s = u64::try_from(window - passed_s).unwrap_or(0).max(1);
@@ -117,7 +116,10 @@ impl Throttle<'_> {
     pub async fn failed(&self, name: &str, address: Option<IpAddr>) -> ApiResult<()> {
         for (who, _) in subjects(name, address, 0) {
             let (now, window) = (self.app.now(), self.window_s());
-            self.app.metadata.record_login_failure(&who, now, window).await?;
+            self.app
+                .metadata
+                .record_login_failure(&who, now, window)
+                .await?;
         }
         Ok(())
     }

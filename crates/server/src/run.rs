@@ -5,11 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::ServiceExt;
+use axum::extract::Request;
+use axum::http::Uri;
 use axum::serve::ListenerExt;
+use export::Workers;
 use metadata::{Metadata, Options};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tower::Layer;
+use tower::util::MapRequestLayer;
 
 use crate::api;
 use crate::app::App;
@@ -19,6 +25,7 @@ use crate::bootstrap::{FirstAdmin, first_start};
 use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::control::Control;
+use crate::exports;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::server_file::{Published, ServerFile};
@@ -32,6 +39,7 @@ pub struct Running {
     token: String,
     first_admin: Option<FirstAdmin>,
     serving: JoinHandle<std::io::Result<()>>,
+    workers: Option<Workers>,
     published: Published,
 }
 
@@ -42,6 +50,12 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     let metadata = open_metadata(&config).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
     let store = store::open(&config, &metadata).await?;
+    let (exports, workers) = exports::start(
+        &config,
+        Arc::clone(&store.usage),
+        metadata.clone(),
+        clock.clone(),
+    )?;
     let token = format!("{KEY_PREFIX}local_{}", random::secret());
     let app = Arc::new(App {
         public_url: public_url(&config.server, address),
@@ -52,6 +66,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         intake: store.intake,
         usage: store.usage,
         readings: store.readings,
+        exports,
         clock,
         metadata,
         config,
@@ -70,6 +85,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         token,
         first_admin,
         serving,
+        workers,
         published,
     })
 }
@@ -106,6 +122,9 @@ impl Running {
             tracing::warn!("requests still running after {patience:?} are cut off");
             self.serving.abort();
         }
+        if let Some(workers) = self.workers {
+            workers.stop().await;
+        }
         let readings = Arc::clone(&self.app.readings);
         let closed = tokio::task::spawn_blocking(move || readings.close()).await?;
         self.app.metadata.close().await;
@@ -116,7 +135,8 @@ impl Running {
     }
 }
 
-fn create_data_dir(server: &Server) -> anyhow::Result<()> {
+/// Creates the data directory, readable by its owner only.
+pub fn create_data_dir(server: &Server) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
@@ -132,8 +152,8 @@ async fn listen(server: &Server) -> anyhow::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Opens the control data the configuration names.
-pub(crate) async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
+/// Opens the database the configuration names; the data directory exists.
+pub async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
     let options = match config.database.url.reveal() {
         Some(url) => Options::postgres(url),
         None => Options::file(config.server.data_dir.join("metadata.sqlite")),
@@ -156,8 +176,36 @@ async fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<()> {
         }
     });
     let stopping = app.stopping.clone();
-    let service = api::router(&app).into_make_service();
+    let router = MapRequestLayer::new(collapse_slashes).layer(api::router(&app));
+    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(router);
     axum::serve(listener, service)
         .with_graceful_shutdown(stopping.cancelled_owned())
         .await
+}
+
+/// Joins repeated slashes of the path: clients append paths to a base URL that ends in one.
+fn collapse_slashes(mut request: Request) -> Request {
+    let Some(path_and_query) = request.uri().path_and_query() else {
+        return request;
+    };
+    let path = path_and_query.path();
+    if !path.contains("//") {
+        return request;
+    }
+    let mut joined = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !joined.ends_with('/') {
+            joined.push(character);
+        }
+    }
+    if let Some(query) = path_and_query.query() {
+        joined.push('?');
+        joined.push_str(query);
+    }
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = joined.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }

@@ -88,6 +88,9 @@ mod tests {
         let own = "192.0.2.9 http://127.0.0.1:8080";
         assert_eq!(read("192.0.2.9", &[("host", "evil.example")]), own);
         let allowed = [("host", "meter.example")];
-        assert_eq!(read("192.0.2.9", &allowed), "192.0.2.9 http://meter.example");
+        assert_eq!(
+            read("192.0.2.9", &allowed),
+            "192.0.2.9 http://meter.example"
+        );
     }
 }

@@ -11,7 +11,7 @@ use metadata::{Key, KeyState, NewKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::page::{PageOut, PageQuery, id};
+use super::page::{PageOut, PageQuery, id, nullable};
 use crate::app::App;
 use crate::auth::{Caller, Permission, new_key, sha256};
 use crate::error::{ApiError, ApiResult};
@@ -71,6 +71,17 @@ pub struct KeyIn {
     /// When it stops to work; never unless given.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
+}
+
+/// Changes of a key; what is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyPatch {
+    name: Option<String>,
+    /// When it stops to work; null for never.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Option<Timestamp>>,
 }
 
 /// How a key is replaced.
@@ -163,6 +174,27 @@ pub async fn create_key(
     Ok((StatusCode::CREATED, Json(KeyMade { key, secret })))
 }
 
+/// Changes the name or the expiry of a key.
+#[utoipa::path(
+    patch, path = "/api/v1/keys/{id}", tag = "control", request_body = KeyPatch,
+    responses((status = 200, body = KeyOut), (status = 400), (status = 401), (status = 403),
+        (status = 404))
+)]
+pub async fn patch_key(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(text): Path<String>,
+    Json(body): Json<KeyPatch>,
+) -> ApiResult<Json<KeyOut>> {
+    let key = find(&app, &caller, &text).await?;
+    let name = body.name.unwrap_or(key.name);
+    fields::name(&name).map_err(ApiError::invalid)?;
+    let expires_at = body.expires_at.unwrap_or(key.expires_at);
+    let key = app.metadata.put_key(key.id, &name, expires_at).await?;
+    app.credentials.forget_all();
+    Ok(Json(KeyOut::of(key, app.now())))
+}
+
 /// Revokes a key at once; doing it again changes nothing.
 #[utoipa::path(
     delete, path = "/api/v1/keys/{id}", tag = "control",
@@ -200,7 +232,9 @@ pub async fn rotate_key(
         return Err(ApiError::invalid(message));
     }
     let (secret, now) = (new_key(), app.now());
-    let made = app.metadata.rotate_key(key.id, sha256(&secret), overlap, now);
+    let made = app
+        .metadata
+        .rotate_key(key.id, sha256(&secret), overlap, now);
     let key = KeyOut::of(made.await?, now);
     app.credentials.forget_all();
     Ok((StatusCode::CREATED, Json(KeyMade { key, secret })))
@@ -210,5 +244,6 @@ async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<Key> {
     caller.may(Permission::Administer)?;
     let key = app.metadata.find_key(id(text, "key")?).await?;
     let visible = |key: &Key| caller.under(key.organization, app.now()).is_ok();
-    key.filter(visible).ok_or_else(|| ApiError::not_found("key"))
+    key.filter(visible)
+        .ok_or_else(|| ApiError::not_found("key"))
 }

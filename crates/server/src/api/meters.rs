@@ -1,5 +1,6 @@
 //! `/api/v1/meters`: what is counted, in the form of OpenMeter v1 with fields of our own.
 
+mod patch;
 mod query;
 mod table;
 mod wire;
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use domain::meter::Meter;
 use metadata::MeterRecord;
 
+pub use patch::{__path_patch_meter, patch_meter};
 pub use query::{__path_post_query_meter, __path_query_meter, post_query_meter, query_meter};
 pub use table::MeterTable;
 pub use wire::{MeterIn, MeterOut};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use self::attributes::AttributesIn;
-use super::page::{PageOut, PageQuery, id};
+use super::page::{PageOut, PageQuery, id, nullable};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
@@ -100,9 +100,10 @@ pub struct OrganizationPatch {
     /// The new parent.
     #[schema(value_type = Option<String>)]
     parent_id: Option<OrganizationId>,
-    /// From when on the changes hold; now unless given.
+    /// From when on the changes hold; now unless given, null for all of time.
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>, format = DateTime)]
-    since: Option<Timestamp>,
+    since: Option<Option<Timestamp>>,
     #[serde(flatten)]
     attributes: AttributesIn,
 }
@@ -119,7 +120,10 @@ pub async fn list_organizations(
 ) -> ApiResult<Json<PageOut<OrganizationOut>>> {
     let requester = caller.may(Permission::Read)?;
     let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_organizations(requester, now, &page).await?;
+    let found = app
+        .metadata
+        .list_organizations(requester, now, &page)
+        .await?;
     let wire = |organization| Some(OrganizationOut::of(organization, &caller));
     Ok(Json(PageOut::of(found, wire)))
 }
@@ -273,7 +277,7 @@ impl OrganizationPatch {
         parent: Option<OrganizationId>,
         now: Timestamp,
     ) -> ApiResult<()> {
-        let since = Some(self.since.unwrap_or(now));
+        let since = self.since.unwrap_or(Some(now));
         if let Some(parent) = parent {
             change.move_organization(id, parent, since).await?;
         }

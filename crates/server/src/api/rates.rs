@@ -29,7 +29,10 @@ pub async fn list_rates(
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<RateOut>>> {
     caller.may(Permission::Read)?;
-    let found = app.metadata.list_rates(caller.account, &page.request()?).await?;
+    let found = app
+        .metadata
+        .list_rates(caller.account, &page.request()?)
+        .await?;
     let wire = |record| visible(&caller, &record).then(|| RateOut::of(record, &caller.control));
     Ok(Json(PageOut::of(found, wire)))
 }
@@ -67,7 +70,10 @@ pub async fn create_rate(
     change.insert_rate(caller.account, &rate).await?;
     app.commit(change).await?;
     let record = find(&app, &caller, rate.id.as_str()).await?;
-    Ok((StatusCode::CREATED, Json(RateOut::of(record, &caller.control))))
+    Ok((
+        StatusCode::CREATED,
+        Json(RateOut::of(record, &caller.control)),
+    ))
 }
 
 /// Makes a new version of a rate from `since` on; earlier usage keeps its price.

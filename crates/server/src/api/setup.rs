@@ -11,8 +11,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiResult;
-use crate::setup::Setup;
-use crate::setup::apply::{Applied, Mode, apply};
+use crate::setup::apply::{Applied, apply};
 
 /// A setup file to apply.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -39,15 +38,9 @@ pub async fn apply_setup(
     Json(body): Json<SetupIn>,
 ) -> ApiResult<Json<Applied>> {
     caller.must_be_server_administrator()?;
-    let mut setup = Setup::parse(&body.setup)?;
-    setup.take_environment(|name| body.environment.get(name).cloned())?;
-    let mode = if body.dry_run {
-        Mode::DryRun
-    } else {
-        Mode::Write
-    };
+    let (setup, mode) = body.read()?;
     let applied = apply(&app.metadata, &setup, mode, app.now()).await;
     app.credentials.forget_all();
-    app.refresh_layout().await?;
+    app.declare_readings().await?;
     applied.map(Json)
 }

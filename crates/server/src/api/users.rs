@@ -17,7 +17,9 @@ use crate::error::{ApiError, ApiResult, Code};
 use crate::setup::check::fields;
 use wire::{UserIn, UserMade, UserOut, UserPatch};
 
-pub use password::{__path_put_password, put_password};
+pub use password::{
+    __path_put_password, __path_reset_password, ResetIn, put_password, reset_password,
+};
 
 /// Lists the users of the caller's organization and of everything under it.
 #[utoipa::path(
@@ -85,11 +87,21 @@ pub async fn create_user(
     let user = app.metadata.insert_user(new, app.now()).await?;
     for (organization, role) in roles {
         let user = user.id;
-        let assignment = RoleAssignment { user, organization, role };
+        let assignment = RoleAssignment {
+            user,
+            organization,
+            role,
+        };
         app.metadata.insert_role(assignment, app.now()).await?;
     }
     let user = with_roles(&app, user).await?;
-    Ok((StatusCode::CREATED, Json(UserMade { user, password: made })))
+    Ok((
+        StatusCode::CREATED,
+        Json(UserMade {
+            user,
+            password: made,
+        }),
+    ))
 }
 
 /// Changes names, addresses, status or roles of a user.

@@ -129,7 +129,10 @@ pub async fn logout(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<St
 
 async fn end_session(app: &App, caller: &Caller) -> ApiResult<StatusCode> {
     let Who::Session { token_sha256, .. } = &caller.who else {
-        return Err(ApiError::new(Code::Unauthenticated, "only a session logs out"));
+        return Err(ApiError::new(
+            Code::Unauthenticated,
+            "only a session logs out",
+        ));
     };
     app.metadata.delete_session(token_sha256).await?;
     app.credentials.forget_all();

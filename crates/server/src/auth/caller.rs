@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use domain::Timestamp;
 use domain::ids::{AccountId, KeyId, OrganizationId, UserId};
 use domain::tree::Scope;
 use metadata::{ControlSnapshot, Role};
@@ -95,6 +96,24 @@ impl Identity {
             return Ok(());
         }
         let message = "only a server administrator may do this";
+        Err(ApiError::new(Code::Forbidden, message))
+    }
+
+    /// An organization that is the caller's or under it at `now`; unknown and foreign ones look
+    /// the same.
+    pub fn under(&self, id: OrganizationId, now: Timestamp) -> ApiResult<OrganizationId> {
+        if self.scope.contains(id, now) {
+            return Ok(id);
+        }
+        Err(ApiError::not_found("organization"))
+    }
+
+    /// Refuses everyone who may not declare what the whole account shares: meters and rates.
+    pub fn may_declare_for_account(&self) -> ApiResult<()> {
+        if self.may(Permission::Declare)? == self.control.root() {
+            return Ok(());
+        }
+        let message = "only the root of the account declares meters and rates";
         Err(ApiError::new(Code::Forbidden, message))
     }
 

@@ -1,16 +1,112 @@
 //! `tallyport apply`: declares what a setup file says.
 
+use std::collections::HashMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
 use clap::Args;
+use domain::Timestamp;
 
 use super::Global;
+use super::local::Local;
+use crate::api::setup::SetupIn;
+use crate::config::Config;
+use crate::run::{create_data_dir, open_metadata};
+use crate::server_file::ServerFile;
+use crate::setup::Setup;
+use crate::setup::apply::{Applied, Mode, apply};
 
 /// Options of `tallyport apply`.
 #[derive(Debug, Args)]
-pub struct Apply {}
+pub struct Apply {
+    /// The setup file; `-` for standard input.
+    #[arg(short, long, value_name = "FILE")]
+    file: PathBuf,
+    /// Tell what would change and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
 
 impl Apply {
     /// Runs the command.
-    pub async fn run(self, _global: &Global) -> anyhow::Result<()> {
-        anyhow::bail!("this release has no `tallyport apply` yet")
+    pub async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let config = global.config()?;
+        let request = self.request()?;
+        let applied = match ServerFile::read(&config.server.data_dir)? {
+            Some(server) => Local::new(&server)?.post("/api/v1/setup", &request).await?,
+            None => apply_here(&config, &request).await?,
+        };
+        if global.json {
+            println!("{}", serde_json::to_string(&applied)?);
+        } else {
+            print(&applied);
+        }
+        Ok(())
+    }
+
+    /// The file's text with the variables it names.
+    fn request(&self) -> anyhow::Result<SetupIn> {
+        let text = read(&self.file)?;
+        let setup = Setup::parse(&text).with_context(|| self.file.display().to_string())?;
+        let mut environment = HashMap::new();
+        for name in setup.variables() {
+            match std::env::var(&name) {
+                Ok(value) => environment.insert(name, value),
+                Err(_) => bail!("{}: the environment has no {name}", self.file.display()),
+            };
+        }
+        Ok(SetupIn {
+            setup: text,
+            environment,
+            dry_run: self.dry_run,
+        })
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))
+}
+
+/// Applies to a data directory that no server has open.
+async fn apply_here(config: &Config, request: &SetupIn) -> anyhow::Result<Applied> {
+    let (setup, mode) = request.read()?;
+    create_data_dir(&config.server)?;
+    let metadata = open_metadata(config).await?;
+    let applied = apply(&metadata, &setup, mode, Timestamp::now()).await;
+    metadata.close().await;
+    applied.map_err(|error| anyhow::anyhow!(error.chain()))
+}
+
+fn print(applied: &Applied) {
+    for change in &applied.changes {
+        println!("{change}");
+    }
+    for made in &applied.secrets {
+        println!("{}, shown only now: {}", made.of, made.secret);
+    }
+    match (applied.changes.len(), applied.dry_run) {
+        (0, _) => println!("nothing to change: everything is as declared"),
+        (count, true) => println!("{count} changes, none made: this was a dry run"),
+        (count, false) => println!("{count} changes made"),
+    }
+}
+
+impl SetupIn {
+    /// The setup with its secrets, and whether to write.
+    pub fn read(&self) -> Result<(Setup, Mode), crate::setup::SetupError> {
+        let mut setup = Setup::parse(&self.setup)?;
+        setup.take_environment(|name| self.environment.get(name).cloned())?;
+        let mode = if self.dry_run {
+            Mode::DryRun
+        } else {
+            Mode::Write
+        };
+        Ok((setup, mode))
     }
 }

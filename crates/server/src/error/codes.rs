@@ -40,12 +40,36 @@ codes! {
         "Some events were not taken; `events` lists them. The good ones are stored.";
     InvalidSetup = "invalid_setup", BAD_REQUEST,
         "The setup file breaks a rule; nothing of it was written.";
+    MeteringBody = "METERING_BODY", BAD_REQUEST,
+        "The body of an export request is not a JSON object, or a field has the wrong type.";
+    MeteringFieldMissing = "METERING_FIELD_MISSING", BAD_REQUEST,
+        "An export request lacks a required field.";
+    MeteringDate = "METERING_DATE", BAD_REQUEST,
+        "startDate or endDate is not an RFC 3339 date and time.";
+    MeteringRange = "METERING_RANGE", BAD_REQUEST,
+        "The range ends before it starts or is too long: 180 days, or 30 by folder or asset.";
+    MeteringFlag = "METERING_FLAG", BAD_REQUEST,
+        "A switch is neither TRUE nor FALSE.";
+    MeteringJobType = "METERING_JOB_TYPE", BAD_REQUEST,
+        "jobType is not SUMMARY, PROJECT_FOLDER or ASSET.";
+    MeteringMeter = "METERING_METER", BAD_REQUEST,
+        "meterId names no meter of the account, or one without a job-level report.";
+    MeteringCallback = "METERING_CALLBACK", BAD_REQUEST,
+        "callbackUrl is not an http or https URL.";
+    MeteringUnsupported = "METERING_UNSUPPORTED", BAD_REQUEST,
+        "The request is well-formed, but this release does not make that export.";
+    MeteringActiveJobs = "METERING_ACTIVE_JOBS", BAD_REQUEST,
+        "The organization has as many unfinished jobs as it may have; wait for one to end.";
+    MeteringNotFinished = "METERING_NOT_FINISHED", BAD_REQUEST,
+        "The job has no file: it is not finished, or it failed. Ask for its status.";
     TwoCredentials = "two_credentials", BAD_REQUEST,
         "The request carries more than one credential; send one.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED,
         "The credential is missing, unknown, expired or revoked.";
     WrongPassword = "wrong_password", UNAUTHORIZED,
         "The user name or the password is wrong.";
+    MeteringDisabled = "METERING_DISABLED", FORBIDDEN,
+        "The metering family is switched off for this organization.";
     Forbidden = "forbidden", FORBIDDEN,
         "The credential's role does not allow this.";
     NotFound = "not_found", NOT_FOUND,
@@ -60,6 +84,8 @@ codes! {
         "It contradicts what is already there.";
     Gone = "gone", GONE,
         "It was kept once and has been removed by rule.";
+    MeteringExpired = "METERING_EXPIRED", GONE,
+        "The job's file was kept for some days and has been removed; ask for a new export.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
         "The body is over the limit; send less at once.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
@@ -70,6 +96,8 @@ codes! {
         "The body is well-formed but cannot be carried out.";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS,
         "A rate or count limit is reached; repeat after Retry-After seconds.";
+    TooManyLogins = "too_many_logins", TOO_MANY_REQUESTS,
+        "Too many logins of this user or address failed; repeat after Retry-After seconds.";
     Internal = "internal", INTERNAL_SERVER_ERROR,
         "A defect of the server; the log has the cause under the request id.";
     Corrupt = "corrupt", INTERNAL_SERVER_ERROR,

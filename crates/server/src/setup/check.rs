@@ -9,6 +9,9 @@ mod people;
 mod rates;
 mod tree;
 
+pub use meters::meter_rule;
+pub use rates::tiers;
+
 use std::collections::HashMap;
 
 use domain::Timestamp;

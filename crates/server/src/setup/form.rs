@@ -213,7 +213,7 @@ pub struct MeterForm {
     pub scalar: Option<ScalarForm>,
     /// Columns of its job-level export.
     #[serde(default)]
-    pub job_level: Option<JobLevelLayout>,
+    pub job_level_layout: Option<JobLevelLayout>,
     /// Whether days without usage are printed as zero rows.
     #[serde(default)]
     pub zero_rows: bool,

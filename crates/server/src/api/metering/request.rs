@@ -22,7 +22,7 @@ const SHORT_SPAN_DAYS_MAX: i32 = 31;
 /// Body of an export request. Fields that do not belong to the kind are ignored.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ExportIn {
+pub(super) struct ExportIn {
     /// RFC 3339; the day in UTC counts, the time of day does not.
     #[schema(value_type = String)]
     start_date: Option<Value>,
@@ -89,7 +89,10 @@ impl ExportIn {
         };
         let (start, end) = self.range(span_days_max)?;
         let linked = kind != ExportKind::Asset;
-        let flag = |name, value: &Option<Value>| Ok(linked && flag(name, value.as_ref())?);
+        let flag = |name, value: &Option<Value>| match linked {
+            true => flag(name, value.as_ref()),
+            false => Ok(false),
+        };
         let meter = match kind {
             ExportKind::Asset => meter(self.meter_id.as_ref(), control, false)?,
             _ => None,
@@ -135,9 +138,7 @@ impl ExportIn {
     fn range(&self, span_days_max: i32) -> ApiResult<(String, String)> {
         let (start, first) = date("startDate", self.start_date.as_ref())?;
         let (end, last) = date("endDate", self.end_date.as_ref())?;
-        let span_days = last
-            .since(first)
-            .map_or(i32::MAX, |span| span.get_days());
+        let span_days = last.since(first).map_or(i32::MAX, |span| span.get_days());
         if span_days < 0 || span_days > span_days_max {
             let message = format!(
                 "startDate {start} to endDate {end}: expected the end not before the start and at \
@@ -182,8 +183,10 @@ fn flag(name: &str, value: Option<&Value>) -> ApiResult<bool> {
 /// A date as sent and the UTC day it lies on.
 fn date(name: &'static str, value: Option<&Value>) -> ApiResult<(String, Date)> {
     let sent = text(name, value)?.ok_or_else(|| missing(name))?;
-    match sent.parse::<Timestamp>() {
-        Ok(instant) => Ok((sent, instant.to_zoned(TimeZone::UTC).date())),
+    let instant = sent.parse::<Timestamp>();
+    let day = instant.map(|instant| instant.to_zoned(TimeZone::UTC).date());
+    match day.or_else(|_| sent.parse::<Date>()) {
+        Ok(day) => Ok((sent, day)),
         Err(_) => {
             let shown: String = sent.chars().take(64).collect();
             let message = format!("{name} is {shown:?}: expected such as 2024-08-12T00:00:00Z");
@@ -258,8 +261,15 @@ mod tests {
         );
         assert_eq!(month("2024-09-13T00:00:00Z"), "METERING_RANGE");
         assert_eq!(month("2024-08-11T23:59:59Z"), "METERING_RANGE");
-        assert_eq!(month("2024-08-12T00:00:00Z"), "2024-08-12T00:00:00Z 2024-08-12T00:00:00Z");
+        assert_eq!(
+            month("2024-08-12T00:00:00Z"),
+            "2024-08-12T00:00:00Z 2024-08-12T00:00:00Z"
+        );
         assert_eq!(month("12.08.2024"), "METERING_DATE");
+        assert_eq!(
+            month("2024-08-12T10:00:00"),
+            "2024-08-12T00:00:00Z 2024-08-12T10:00:00"
+        );
         let offset = "2024-09-13T01:00:00.5+02:00";
         assert_eq!(month(offset), format!("2024-08-12T00:00:00Z {offset}"));
     }
@@ -270,10 +280,18 @@ mod tests {
             let value: Value = serde_json::from_str(json).unwrap();
             flag("f", Some(&value)).map_err(|error| error.code.as_str())
         };
-        let read: Vec<_> = [r#""TRUE""#, r#""false""#, "true", "null", r#""""#, r#""yes""#, "1"]
-            .into_iter()
-            .map(read)
-            .collect();
+        let read: Vec<_> = [
+            r#""TRUE""#,
+            r#""false""#,
+            "true",
+            "null",
+            r#""""#,
+            r#""yes""#,
+            "1",
+        ]
+        .into_iter()
+        .map(read)
+        .collect();
         insta::assert_debug_snapshot!(read, @"");
     }
 }

@@ -11,7 +11,7 @@ use crate::setup::check::fields;
 /// Attributes; what is left out stays or takes its default.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct AttributesIn {
+pub(super) struct AttributesIn {
     /// Up to 255 characters.
     pub(super) name: Option<String>,
     /// 5 to 30 characters; null takes it away.

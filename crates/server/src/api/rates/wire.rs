@@ -58,7 +58,7 @@ pub struct RateOut {
 /// One step of a price list.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TierOut {
+pub(crate) struct TierOut {
     /// Accumulated usage in scalar units it ends at; null for the last.
     #[schema(value_type = Option<f64>)]
     up_to: Option<Quantity>,
@@ -92,7 +92,7 @@ pub struct RatePatch {
 /// What a rate says.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TermsIn {
+pub(crate) struct TermsIn {
     /// First event time priced; the beginning of time for a first version, now for later ones.
     #[schema(value_type = Option<String>, format = DateTime)]
     since: Option<Timestamp>,

@@ -55,7 +55,10 @@ pub async fn put_password(
 ) -> ApiResult<Json<PasswordOut>> {
     let user = find(&app, &caller, &text).await?;
     let kept = match &caller.who {
-        Who::Session { user: own, token_sha256 } if *own == user.id => {
+        Who::Session {
+            user: own,
+            token_sha256,
+        } if *own == user.id => {
             check_current(&app, &user, body.current).await?;
             Some(token_sha256)
         }
@@ -66,7 +69,9 @@ pub async fn put_password(
         }
     };
     let (hash, password) = first(body.password).await?;
-    app.metadata.put_password(user.id, &hash, kept, app.now()).await?;
+    app.metadata
+        .put_password(user.id, &hash, kept, app.now())
+        .await?;
     app.credentials.forget_all();
     Ok(Json(PasswordOut { password }))
 }
@@ -79,7 +84,10 @@ async fn check_current(app: &App, user: &User, current: Option<String>) -> ApiRe
         return Ok(());
     }
     throttle.failed(&user.name, None).await?;
-    Err(ApiError::new(Code::WrongPassword, "the current password is wrong"))
+    Err(ApiError::new(
+        Code::WrongPassword,
+        "the current password is wrong",
+    ))
 }
 
 /// The hash of a new password, and the password itself when none was given.
@@ -91,4 +99,35 @@ pub(super) async fn first(given: Option<String>) -> ApiResult<(String, Option<St
             Ok((password::hash(made.clone()).await?, Some(made)))
         }
     }
+}
+
+/// Whose password to reset.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResetIn {
+    /// Login name.
+    pub name: String,
+}
+
+/// Gives a user of any account a random password; for server administrators only.
+#[utoipa::path(
+    post, path = "/api/v1/password-resets", tag = "control", request_body = ResetIn,
+    responses((status = 200, body = PasswordOut), (status = 400), (status = 401), (status = 403),
+        (status = 404))
+)]
+pub async fn reset_password(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Json(body): Json<ResetIn>,
+) -> ApiResult<Json<PasswordOut>> {
+    caller.must_be_server_administrator()?;
+    let user = app.metadata.find_user_by_name(&body.name).await?;
+    let user = user.ok_or_else(|| ApiError::not_found("user"))?;
+    let (hash, password) = first(None).await?;
+    app.metadata
+        .put_password(user.id, &hash, None, app.now())
+        .await?;
+    app.login_throttle().succeeded(&user.name).await?;
+    app.credentials.forget_all();
+    Ok(Json(PasswordOut { password }))
 }

@@ -41,7 +41,7 @@ pub struct UserOut {
 /// A role in an organization and everything under it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RoleOut {
+pub(crate) struct RoleOut {
     /// `owner`, `operator`, `writer` or `analyst`.
     role: &'static str,
     #[schema(value_type = String)]
@@ -91,7 +91,7 @@ pub struct UserPatch {
 /// Names and addresses of a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ProfileIn {
+pub(crate) struct ProfileIn {
     first_name: Option<String>,
     last_name: Option<String>,
     #[schema(max_items = 10)]
@@ -101,7 +101,7 @@ pub struct ProfileIn {
 /// A role to hold.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RoleIn {
+pub(crate) struct RoleIn {
     /// `owner`, `operator`, `writer` or `analyst`.
     role: String,
     /// The user's own unless given.
@@ -151,7 +151,9 @@ fn check_roles(
     now: Timestamp,
 ) -> ApiResult<Vec<(OrganizationId, Role)>> {
     if roles.len() > ROLES_MAX {
-        return Err(ApiError::invalid(format!("a user has at most {ROLES_MAX} roles")));
+        return Err(ApiError::invalid(format!(
+            "a user has at most {ROLES_MAX} roles"
+        )));
     }
     let check = |entry: &RoleIn| {
         let organization = caller.under(entry.organization_id.unwrap_or(own), now)?;
@@ -171,7 +173,9 @@ impl ProfileIn {
             }
         }
         if emails.count() > EMAILS_MAX {
-            return Err(ApiError::invalid(format!("a user has at most {EMAILS_MAX} emails")));
+            return Err(ApiError::invalid(format!(
+                "a user has at most {EMAILS_MAX} emails"
+            )));
         }
         Ok(())
     }
@@ -203,7 +207,9 @@ impl UserPatch {
         }
         let profile = self.profile.over(user.profile.clone());
         if profile != user.profile {
-            app.metadata.put_user_profile(user.id, &profile, now).await?;
+            app.metadata
+                .put_user_profile(user.id, &profile, now)
+                .await?;
         }
         if let Some(status) = status {
             app.metadata.put_user_status(user.id, status, now).await?;

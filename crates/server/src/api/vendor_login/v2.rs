@@ -162,7 +162,12 @@ pub async fn logout_all(
     let user = if has_session {
         match caller?.who {
             Who::Session { user, .. } => user,
-            _ => return Err(ApiError::new(Code::Unauthenticated, "only a session logs out")),
+            _ => {
+                return Err(ApiError::new(
+                    Code::Unauthenticated,
+                    "only a session logs out",
+                ));
+            }
         }
     } else {
         let body = LoginIn::read(&body)?;
@@ -179,10 +184,7 @@ pub async fn logout_all(
     post, path = "/saas/api/v2/user/validSessionId", tag = "metering", request_body = TokenIn,
     responses((status = 200, body = TokenOut), (status = 400))
 )]
-pub async fn valid_session(
-    State(app): State<Arc<App>>,
-    body: Bytes,
-) -> ApiResult<Json<TokenOut>> {
+pub async fn valid_session(State(app): State<Arc<App>>, body: Bytes) -> ApiResult<Json<TokenOut>> {
     let body: TokenIn = serde_json::from_slice(&body)
         .map_err(|error| ApiError::invalid(format!("not a token to look at: {error}")))?;
     let digest = sha256(&body.ic_token);

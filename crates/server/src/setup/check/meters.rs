@@ -44,8 +44,7 @@ fn version(form: &MeterForm) -> Result<Meter, String> {
     fields::slug(&form.slug)?;
     let name = form.name.clone().unwrap_or_else(|| form.slug.clone());
     fields::name(&name)?;
-    check_rule(form)?;
-    Ok(Meter {
+    let meter = Meter {
         id: form.id.unwrap_or_else(|| MeterId::from_random(0)),
         slug: form.slug.clone(),
         name,
@@ -62,31 +61,38 @@ fn version(form: &MeterForm) -> Result<Meter, String> {
         },
         group_by: form.group_by.clone(),
         scalar: check_scalar(form.scalar.as_ref(), &form.unit)?,
-        job_level: form.job_level,
+        job_level: form.job_level_layout,
         zero_rows: form.zero_rows,
         valid: TimeRange {
             start: form.since.map(|since| since.0),
             end: None,
         },
-    })
+    };
+    meter_rule(&meter)?;
+    Ok(meter)
 }
 
-fn check_rule(form: &MeterForm) -> Result<(), String> {
-    if form.event_type.is_empty() {
+/// Refuses a meter whose rule contradicts itself or goes over a limit.
+pub fn meter_rule(meter: &Meter) -> Result<(), String> {
+    let rule = &meter.rule;
+    if rule.event_type.is_empty() {
         return Err("eventType is empty".to_owned());
     }
-    if (form.aggregation == Aggregation::Count) == form.value_property.is_some() {
+    if (rule.aggregation == Aggregation::Count) == rule.value_property.is_some() {
         return Err("valueProperty says what is read, and COUNT has none".to_owned());
     }
-    if form.filters.len() > FILTERS_MAX {
+    if rule.filters.len() > FILTERS_MAX {
         return Err(format!("a meter has at most {FILTERS_MAX} filters"));
     }
     let fits = |count: usize| (1..=FILTER_VALUES_MAX).contains(&count);
-    if !form.filters.iter().all(|filter| fits(filter.values.len())) {
+    if !rule.filters.iter().all(|filter| fits(filter.values.len())) {
         return Err(format!("a filter lists 1 to {FILTER_VALUES_MAX} values"));
     }
-    if form.group_by.len() > GROUP_BY_MAX {
+    if meter.group_by.len() > GROUP_BY_MAX {
         return Err(format!("a meter groups by at most {GROUP_BY_MAX} paths"));
+    }
+    if meter.scalar.factor == 0 {
+        return Err("the factor of a scalar is at least 1".to_owned());
     }
     Ok(())
 }

@@ -1,0 +1,147 @@
+//! Export jobs of the metering family: steps 1 and 9 of usage out.
+
+pub mod download;
+mod job;
+mod range;
+mod request;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use domain::export::LAYOUT_VERSION;
+use domain::ids::ExportId;
+use export::archive::ARCHIVE_FORMAT;
+use metadata::{Export, ExportKind, ExportSource, NewExport};
+
+use self::job::JobOut;
+use self::request::{ExportIn, Wanted};
+use super::page::id;
+use crate::app::App;
+use crate::auth::{Caller, Permission, Who};
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Asks for a summary, or for consumption by project and folder or by asset.
+#[utoipa::path(
+    post, path = "/saas/public/core/v3/license/metering/ExportMeteringData", tag = "metering",
+    request_body = ExportIn,
+    responses((status = 200, body = JobOut), (status = 400), (status = 401), (status = 403)),
+    security(("session" = []))
+)]
+pub async fn create_export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: Bytes,
+) -> ApiResult<Json<JobOut>> {
+    let wanted = ExportIn::read(&body)?.by_job_type(&caller.control)?;
+    insert(&app, &caller, wanted).await
+}
+
+/// Asks for every job of one meter.
+#[utoipa::path(
+    post, path = "/saas/public/core/v3/license/metering/ExportServiceJobLevelMeteringData",
+    tag = "metering", request_body = ExportIn,
+    responses((status = 200, body = JobOut), (status = 400), (status = 401), (status = 403)),
+    security(("session" = []))
+)]
+pub async fn create_job_level_export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: Bytes,
+) -> ApiResult<Json<JobOut>> {
+    let wanted = ExportIn::read(&body)?.job_level(&caller.control)?;
+    insert(&app, &caller, wanted).await
+}
+
+/// Tells how far a job of any kind is.
+#[utoipa::path(
+    get, path = "/saas/public/core/v3/license/metering/ExportMeteringData/{jobId}",
+    tag = "metering", params(("jobId" = String, Path)),
+    responses((status = 200, body = JobOut), (status = 401),
+        (status = 404, description = "No such job, or not the caller's")),
+    security(("session" = []))
+)]
+pub async fn get_export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(job): Path<String>,
+) -> ApiResult<Json<JobOut>> {
+    let export = find(&app, &caller, &job).await?;
+    Ok(Json(JobOut::of(export)))
+}
+
+async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<JobOut>> {
+    let organization = caller.may(Permission::Read)?;
+    let control = caller.control.organization(organization);
+    if !control.is_some_and(|organization| organization.at(app.now()).metering_enabled) {
+        let code = Code::MeteringDisabled;
+        return Err(ApiError::new(code, code.meaning()));
+    }
+    check_supported(&wanted)?;
+    let new = NewExport {
+        id: None,
+        kind: wanted.kind,
+        source: ExportSource::Vendor,
+        organization,
+        user: match caller.who {
+            Who::Session { user, .. } => Some(user),
+            Who::Key(_) | Who::Local => None,
+        },
+        start: wanted.start,
+        end: wanted.end,
+        meter: wanted.meter,
+        all_meters: wanted.all_meters,
+        combined: wanted.combined,
+        all_linked_orgs: wanted.all_linked_orgs,
+        parameters: None,
+        callback_url: wanted.callback_url,
+        idempotency_key: None,
+        layout_version: LAYOUT_VERSION,
+        archive_version: ARCHIVE_FORMAT,
+    };
+    let inserted = app.metadata.insert_export(new, app.now()).await;
+    let export = inserted.map_err(refusal)?;
+    app.exports.wake();
+    Ok(Json(JobOut::of(export)))
+}
+
+/// Refuses what the worker does not make yet.
+fn check_supported(wanted: &Wanted) -> ApiResult<()> {
+    let what = match wanted.kind {
+        ExportKind::Summary | ExportKind::SummaryAllLinked => return Ok(()),
+        ExportKind::JobLevel if !wanted.all_meters => return Ok(()),
+        ExportKind::JobLevel => "allMeters TRUE is not available: name one meterId".to_owned(),
+        kind => format!(
+            "jobType {} is not available: ask for SUMMARY",
+            kind.as_str()
+        ),
+    };
+    Err(ApiError::new(Code::MeteringUnsupported, what))
+}
+
+fn refusal(error: metadata::Error) -> ApiError {
+    match error {
+        metadata::Error::TooManyExports { .. } => {
+            ApiError::new(Code::MeteringActiveJobs, error.to_string())
+        }
+        error => error.into(),
+    }
+}
+
+/// A job of this door whose organization is the caller's or under it.
+async fn find(app: &App, caller: &Caller, job: &str) -> ApiResult<Export> {
+    caller.may(Permission::Read)?;
+    let found = app
+        .metadata
+        .find_export(id::<ExportId>(job, "job")?)
+        .await?;
+    let visible = |export: &Export| {
+        let organization = export.request.organization;
+        export.request.source == ExportSource::Vendor
+            && caller.under(organization, app.now()).is_ok()
+    };
+    found
+        .filter(visible)
+        .ok_or_else(|| ApiError::not_found("job"))
+}

@@ -1,0 +1,124 @@
+//! The ZIP of a finished job, streamed from where artifacts are kept.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use metadata::{Artifact, Export, ExportStatus};
+
+use super::find;
+use super::range::{Wanted, wanted};
+use crate::app::App;
+use crate::auth::Caller;
+use crate::error::{ApiError, ApiResult, Code};
+
+/// Gives the ZIP of a job of any kind, for some days after it ended.
+#[utoipa::path(
+    get, path = "/saas/public/core/v3/license/metering/ExportMeteringData/{jobId}/download",
+    tag = "metering", params(("jobId" = String, Path)),
+    responses(
+        (status = 200, content_type = "application/zip"),
+        (status = 206, content_type = "application/zip", description = "The asked range"),
+        (status = 304, description = "If-None-Match names what is there"),
+        (status = 400, description = "Not finished, or failed"),
+        (status = 401), (status = 404, description = "No such job, or not the caller's"),
+        (status = 410, description = "Expired"), (status = 416)
+    ),
+    security(("session" = []))
+)]
+pub async fn download_export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(job): Path<String>,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    let export = find(&app, &caller, &job).await?;
+    let artifact = finished(&app, &export)?;
+    let tag = tag(artifact);
+    if names(&headers, &header::IF_NONE_MATCH, &tag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    let is_same =
+        !headers.contains_key(header::IF_RANGE) || names(&headers, &header::IF_RANGE, &tag);
+    let range = headers.get(header::RANGE).filter(|_| is_same);
+    let range = range.and_then(|range| range.to_str().ok());
+    let size_bytes = artifact.size_bytes;
+    let (status, part) = match wanted(range, size_bytes) {
+        Wanted::Whole => (StatusCode::OK, None),
+        Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
+        Wanted::Nothing => return Err(not_there(size_bytes)),
+    };
+    let bytes = app
+        .exports
+        .artifacts()
+        .read(&artifact.path, part.clone())
+        .await?;
+    let length = part
+        .as_ref()
+        .map_or(size_bytes, |part| part.end - part.start);
+    let mut response = (status, Body::from_stream(bytes)).into_response();
+    describe(response.headers_mut(), &export, tag, length);
+    if let Some(part) = part {
+        let content = format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_RANGE, text(&content));
+    }
+    Ok(response)
+}
+
+/// The artifact of a job that has one now.
+fn finished<'e>(app: &App, export: &'e Export) -> ApiResult<&'e Artifact> {
+    let refused = |code: Code| Err(ApiError::new(code, code.meaning()));
+    match (&export.artifact, export.status) {
+        (_, ExportStatus::Expired) => refused(Code::MeteringExpired),
+        (Some(artifact), ExportStatus::Success | ExportStatus::PartialSuccess) => {
+            if artifact.expires_at <= app.now() {
+                return refused(Code::MeteringExpired);
+            }
+            Ok(artifact)
+        }
+        _ => refused(Code::MeteringNotFinished),
+    }
+}
+
+fn not_there(size_bytes: u64) -> ApiError {
+    let message = format!("the range lies outside of the file's {size_bytes} bytes");
+    ApiError::new(Code::RangeNotSatisfiable, message)
+}
+
+fn describe(headers: &mut HeaderMap, export: &Export, tag: HeaderValue, length: u64) {
+    let name = format!("attachment; filename=\"{}.zip\"", export.id);
+    let zip = HeaderValue::from_static("application/zip");
+    headers.insert(header::CONTENT_TYPE, zip);
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    headers.insert(header::CONTENT_DISPOSITION, text(&name));
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(header::ETAG, tag);
+}
+
+/// The strong entity tag: the SHA-256 of the bytes.
+fn tag(artifact: &Artifact) -> HeaderValue {
+    let mut tag = String::from("\"");
+    for byte in artifact.sha256 {
+        tag.push_str(&format!("{byte:02x}"));
+    }
+    tag.push('"');
+    text(&tag)
+}
+
+/// Whether a conditional header names the tag or anything there is.
+fn names(headers: &HeaderMap, name: &HeaderName, tag: &HeaderValue) -> bool {
+    let sent = headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut tags = sent.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|sent| sent == "*" || sent.strip_prefix("W/").unwrap_or(sent).as_bytes() == tag)
+}
+
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("ids, numbers and hex are ascii")
+}

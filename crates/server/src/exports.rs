@@ -1,0 +1,75 @@
+//! Usage out inside the server: where artifacts are kept and who makes them.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use export::{Artifacts, Options, Worker, Workers};
+use metadata::Metadata;
+use tokio::sync::Notify;
+use usage::UsageStore;
+
+use crate::clock::Clock;
+use crate::config::{Config, StoreMode};
+use crate::random;
+
+/// Starts of the names of environment variables that configure object stores.
+const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+/// Jobs and their artifacts.
+#[derive(Debug)]
+pub struct Exports {
+    /// Makes artifacts; steps a job to its end where nobody works in the background.
+    pub worker: Worker,
+    waker: Arc<Notify>,
+}
+
+impl Exports {
+    /// Where artifacts are kept.
+    pub fn artifacts(&self) -> &Artifacts {
+        self.worker.artifacts()
+    }
+
+    /// Tells an idle worker that there is a new job.
+    pub fn wake(&self) {
+        self.waker.notify_one();
+    }
+}
+
+/// Opens the artifact store and starts as many workers as configured.
+pub fn start(
+    config: &Config,
+    usage: Arc<dyn UsageStore>,
+    metadata: Metadata,
+    clock: Clock,
+) -> anyhow::Result<(Exports, Option<Workers>)> {
+    let data_dir = &config.server.data_dir;
+    let artifacts = artifacts(config).context("could not open the artifact store")?;
+    let name = format!("{}-{:x}", std::process::id(), random::bits());
+    let mut options = Options::new(name, data_dir.join("scratch"));
+    options.workers = config.exports.workers;
+    options.retention_hours = config.exports.artifact_days.saturating_mul(24);
+    let now = Arc::new(move || clock.now());
+    let worker = Worker::new(usage, metadata, artifacts, now, options)?;
+    let is_idle = config.exports.workers == 0 || config.store.mode == StoreMode::None;
+    let workers = (!is_idle).then(|| Workers::start(&worker));
+    let waker = workers.as_ref().map(Workers::waker).unwrap_or_default();
+    Ok((Exports { worker, waker }, workers))
+}
+
+fn artifacts(config: &Config) -> export::Result<Artifacts> {
+    let url = &config.exports.artifacts_url;
+    if url.is_empty() {
+        return Artifacts::folder(&config.server.data_dir.join("artifacts"));
+    }
+    let parsed = url
+        .parse()
+        .map_err(|error: url::ParseError| export::Error::Location {
+            url: url.clone(),
+            reason: error.to_string(),
+        })?;
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| STORE_VARIABLES.iter().any(|start| name.starts_with(start)))
+        .map(|(name, value)| (name.to_lowercase(), value));
+    Artifacts::bucket(&parsed, &variables.collect::<Vec<_>>())
+}
