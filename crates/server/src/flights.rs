@@ -39,7 +39,8 @@ pub(crate) struct Flight<'a> {
     dep_delay: &'a str,
     /// The carrier's two-character code.
     pub(crate) carrier: &'a str,
-    flight: &'a str,
+    #[serde(rename = "flight")]
+    number: &'a str,
     tailnum: &'a str,
     origin: &'a str,
     dest: &'a str,
@@ -140,8 +141,8 @@ impl<'a> Flight<'a> {
                 folder: self.dest,
                 asset,
                 asset_type: asset.and_then(|tail| planes.type_of(tail)),
-                task_id: self.flight,
-                task_name: self.flight,
+                task_id: self.number,
+                task_name: self.number,
                 task_run_id: row,
                 start,
                 status,

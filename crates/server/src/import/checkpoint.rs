@@ -70,7 +70,7 @@ impl Checkpoint {
     pub(crate) fn advance(&mut self, records: u64) -> Result<()> {
         self.stored.records = records;
         self.blocks += 1;
-        if self.blocks % CHECKPOINT_BLOCKS == 0 {
+        if self.blocks.is_multiple_of(CHECKPOINT_BLOCKS) {
             self.write()?;
         }
         Ok(())
@@ -120,9 +120,7 @@ fn identity(path: &Path, plan: &str) -> std::io::Result<String> {
     let digest = hasher.finalize();
     Ok(digest
         .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+        .fold(String::new(), |name, byte| format!("{name}{byte:02x}")))
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {

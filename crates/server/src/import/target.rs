@@ -100,13 +100,14 @@ impl Target {
 
     /// Does what can be done on any thread.
     pub(crate) fn load(&self, block: Block) -> Load {
+        let (first, records) = (block.first, block.records);
         let content = match self {
             Self::Store(store) => Content::Drafts(store.validate(&block.text)),
-            Self::Http(_) => Content::Body(block.text),
+            Self::Http(_) => Content::Body(without_blank_lines(block)),
         };
         Load {
-            first: block.first,
-            records: block.records,
+            first,
+            records,
             content,
         }
     }
@@ -126,6 +127,17 @@ impl Target {
             tally,
         })
     }
+}
+
+/// The records alone, so that the server counts lines as the file counts records.
+fn without_blank_lines(block: Block) -> Vec<u8> {
+    let lines = block.text.split(|byte| *byte == b'\n').count() - 1;
+    if lines as u64 == block.records {
+        return block.text;
+    }
+    let lines = block.text.split_inclusive(|byte| *byte == b'\n');
+    let records = lines.filter(|line| !line.trim_ascii().is_empty());
+    records.flatten().copied().collect()
 }
 
 impl StoreTarget {

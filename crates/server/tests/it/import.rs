@@ -14,7 +14,9 @@ const TAKEN: u64 = 5;
 const REFUSED: u64 = 2;
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/import").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/import")
+        .join(name)
 }
 
 /// Runs the program, which must succeed, and reads its document.
@@ -92,7 +94,10 @@ async fn every_form_of_a_file_holds_the_same_events_with_the_same_outcomes() {
         zstd::encode_all(plain, 1).unwrap()
     });
     for file in [gzip, zstd] {
-        assert_eq!(counts(&import(folder.path(), &file, &[])), [0, TAKEN, 0, REFUSED]);
+        assert_eq!(
+            counts(&import(folder.path(), &file, &[])),
+            [0, TAKEN, 0, REFUSED]
+        );
     }
 }
 
@@ -143,7 +148,10 @@ async fn a_file_that_breaks_off_keeps_what_came_before() {
     let report = import(folder.path(), &path, &[]);
     let [accepted, duplicate, conflict, refused] = counts(&report);
     assert_eq!((accepted + duplicate, conflict, refused), (3000, 0, 0));
-    assert!(duplicate > 0, "the first blocks were stored before the file broke off");
+    assert!(
+        duplicate > 0,
+        "the first blocks were stored before the file broke off"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

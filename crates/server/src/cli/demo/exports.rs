@@ -124,7 +124,8 @@ struct UserInfo {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Job {
-    job_id: String,
+    #[serde(rename = "jobId")]
+    id: String,
     status: String,
     error_message: Option<String>,
 }
@@ -154,7 +155,7 @@ impl Door {
         let mut job: Job = answer(self.with(request).json(&order.request))
             .await
             .with_context(|| format!("order of the {what} export"))?;
-        let status = format!("{metering}/ExportMeteringData/{}", job.job_id);
+        let status = format!("{metering}/ExportMeteringData/{}", job.id);
         for _ in 0..POLLS_MAX {
             if !matches!(job.status.as_str(), "CREATED" | "PROCESSING") {
                 break;

@@ -52,7 +52,7 @@ impl ValueType {
                     let zone = zone.unwrap_or_default();
                     format!("zone is {zone:?}: expected a time zone such as Europe/Berlin")
                 })?;
-                Ok(Self::Time(TimeForm::read(format), zone))
+                Ok(Self::Time(TimeForm::read(format.as_deref()), zone))
             }
             _ => {
                 let known = "expected string, number, boolean, json or time";
@@ -85,8 +85,8 @@ impl ValueType {
 }
 
 impl TimeForm {
-    fn read(format: Option<String>) -> Self {
-        match format.as_deref() {
+    fn read(format: Option<&str>) -> Self {
+        match format {
             None | Some("iso") => Self::Iso,
             Some("unix_s") => Self::Unix(1),
             Some("unix_ms") => Self::Unix(1_000),
