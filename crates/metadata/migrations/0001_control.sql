@@ -122,6 +122,7 @@ CREATE TABLE meter_versions (
     CONSTRAINT meter_versions_valid CHECK (valid_from < valid_to)
 );
 CREATE INDEX meter_versions_by_meter ON meter_versions (meter_id, valid_from);
+CREATE INDEX meter_versions_by_account ON meter_versions (account_id);
 CREATE UNIQUE INDEX meters_slug_unique ON meter_versions (account_id, slug)
     WHERE ended_revision IS NULL AND valid_to = 9223372036854775807;
 

@@ -5,7 +5,7 @@ use domain::ids::{AccountId, OrganizationId};
 
 use domain::tree::OrganizationKind;
 
-use crate::database::{Row, sql, stored};
+use crate::database::{Row, Transaction, sql, stored};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
 use crate::organization::NewOrganization;
@@ -104,4 +104,11 @@ fn account_of(row: &Row) -> Result<Account> {
         root: row.get("root_id")?,
         created_at: row.get("created_at")?,
     })
+}
+
+/// Refuses what names an account that is not there.
+pub(crate) async fn must_exist(transaction: &mut Transaction, id: AccountId) -> Result<()> {
+    let statement = sql("SELECT id FROM accounts WHERE id = $1").bind(id);
+    let row = transaction.one(statement).await?;
+    row.map(drop).ok_or_else(|| Error::not_found("account", id))
 }

@@ -9,7 +9,7 @@ mod row;
 mod words;
 
 pub(crate) use bind::Bind;
-pub(crate) use row::{Column, Row, json, micros, stored, word};
+pub(crate) use row::{Column, Row, json, micros, stored, stored_range, word};
 pub(crate) use words::words;
 
 use sqlx::postgres::PgArguments;
@@ -103,12 +103,12 @@ impl Access<'_> {
         match self {
             Self::Inside(transaction) => transaction.all(statement).await,
             Self::Outside(Database::Sqlite { readers, .. }) => {
-                let rows = statement.for_sqlite().fetch_all(&*readers).await;
+                let rows = statement.for_sqlite().fetch_all(readers).await;
                 rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
                     .map_err(Error::from)
             }
             Self::Outside(Database::Postgres(pool)) => {
-                let rows = statement.for_postgres().fetch_all(&*pool).await;
+                let rows = statement.for_postgres().fetch_all(pool).await;
                 rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
                     .map_err(Error::from)
             }

@@ -1,5 +1,7 @@
 //! What can go wrong with control data and jobs.
 
+use std::fmt::Display;
+
 use domain::ids::{ExportId, OrganizationId};
 use domain::kind::Kind;
 
@@ -165,7 +167,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn not_found(what: &'static str, name: impl Display) -> Self {
         Self::NotFound {
             what,
             name: name.to_string(),

@@ -13,6 +13,9 @@ mod settle;
 /// Unfinished exports one organization may have through the vendor's door.
 pub const ACTIVE_EXPORTS_MAX: u32 = 5;
 
+/// Unfinished exports one organization may have through our own API.
+pub const ACTIVE_OWN_EXPORTS_MAX: u32 = 100;
+
 words! {
     /// What an export contains.
     pub enum ExportKind {
@@ -175,7 +178,7 @@ pub struct Claim {
     pub lease_ms: u32,
 }
 
-/// A claimed export: what [`Metadata::heartbeat_export`] and [`Metadata::settle_export`] need.
+/// A claimed export: what heartbeats and settling need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// The export, with its lease.
@@ -210,6 +213,16 @@ pub enum Settlement {
         /// Why.
         error_message: String,
     },
+}
+
+impl ExportSource {
+    /// Unfinished exports one organization may have through this door.
+    pub fn active_max(self) -> u32 {
+        match self {
+            Self::Vendor => ACTIVE_EXPORTS_MAX,
+            Self::Own => ACTIVE_OWN_EXPORTS_MAX,
+        }
+    }
 }
 
 impl ExportStatus {

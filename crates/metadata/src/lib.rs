@@ -32,8 +32,8 @@ mod user;
 pub use account::{Account, NewAccount};
 pub use error::{Error, Result};
 pub use export::{
-    ACTIVE_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export, ExportKind, ExportSource,
-    ExportStatus, NewExport, Progress, Settlement,
+    ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export, ExportKind,
+    ExportSource, ExportStatus, NewExport, Progress, Settlement,
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};

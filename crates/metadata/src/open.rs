@@ -1,7 +1,8 @@
 //! Opening the database: SQLite at a path or PostgreSQL by URL, brought to the newest schema.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -71,40 +72,9 @@ impl fmt::Debug for Target {
 impl Metadata {
     /// Opens the database, creating the file if needed, and migrates it to this release's schema.
     pub async fn open(options: Options) -> Result<Self> {
-        let wait = Duration::from_millis(options.busy_timeout_ms);
         let database = match &options.target {
-            Target::File(path) => {
-                let writing = SqliteConnectOptions::new()
-                    .filename(path)
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .foreign_keys(true)
-                    .busy_timeout(wait);
-                let reading = writing.clone().create_if_missing(false).read_only(true);
-                let pool = SqlitePoolOptions::new().acquire_timeout(wait);
-                let writer = pool.clone().max_connections(1);
-                let readers = pool.max_connections(options.connections_max);
-                let writer = writer.connect_with(writing).await?;
-                migrator().run(&writer).await.map_err(newer)?;
-                Database::Sqlite {
-                    writer,
-                    readers: readers.connect_with(reading).await?,
-                }
-            }
-            Target::Postgres(url) => {
-                let timeout = format!("{}ms", options.busy_timeout_ms);
-                let connect = PgConnectOptions::from_str(url)?
-                    .application_name("tallyport")
-                    .options([("lock_timeout", timeout.as_str())]);
-                let pool = PgPoolOptions::new()
-                    .acquire_timeout(wait)
-                    .max_connections(options.connections_max)
-                    .connect_with(connect)
-                    .await?;
-                migrator().run(&pool).await.map_err(newer)?;
-                Database::Postgres(pool)
-            }
+            Target::File(path) => open_file(path, &options).await?,
+            Target::Postgres(url) => open_postgres(url, &options).await?,
         };
         Ok(Self { database })
     }
@@ -124,6 +94,42 @@ impl Metadata {
     pub async fn ping(&self) -> Result<()> {
         self.control_revision().await.map(drop)
     }
+}
+
+async fn open_file(path: &Path, options: &Options) -> Result<Database> {
+    let wait = Duration::from_millis(options.busy_timeout_ms);
+    keep_private(path)?;
+    let writing = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(wait);
+    let reading = writing.clone().read_only(true);
+    let pool = SqlitePoolOptions::new().acquire_timeout(wait);
+    let writer = pool.clone().max_connections(1);
+    let readers = pool.max_connections(options.connections_max);
+    let writer = writer.connect_with(writing).await?;
+    migrator().run(&writer).await.map_err(newer)?;
+    Ok(Database::Sqlite {
+        writer,
+        readers: readers.connect_with(reading).await?,
+    })
+}
+
+async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
+    let wait = Duration::from_millis(options.busy_timeout_ms);
+    let lock_timeout = format!("{}ms", options.busy_timeout_ms);
+    let connect = PgConnectOptions::from_str(url)?
+        .application_name("tallyport")
+        .options([("lock_timeout", lock_timeout.as_str())]);
+    let pool = PgPoolOptions::new()
+        .acquire_timeout(wait)
+        .max_connections(options.connections_max)
+        .connect_with(connect)
+        .await?;
+    migrator().run(&pool).await.map_err(newer)?;
+    Ok(Database::Postgres(pool))
 }
 
 /// The schema's history: files are added, never changed.
@@ -154,4 +160,14 @@ fn newer(error: MigrateError) -> Error {
         },
         error => Error::Migration(error),
     }
+}
+
+/// Creates a missing file readable by its owner alone: it will hold hashes of passwords.
+fn keep_private(path: &Path) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let opened = options.open(path).map(drop);
+    opened.map_err(|error| Error::Unavailable(error.into()))
 }

@@ -9,7 +9,9 @@ use crate::open::Metadata;
 /// A change of control data: all of it at one revision, or nothing.
 ///
 /// It holds the revision counter locked, so that revisions are committed in order: nobody else
-/// changes control data until it is committed or dropped. Dropping it undoes everything.
+/// changes control data until it is committed or dropped. Dropping it undoes everything. SQLite
+/// has one writer: while a change is open, write nothing else through [`Metadata`] in the same
+/// task, or it waits for itself until the busy time-out.
 #[derive(Debug)]
 pub struct Change {
     pub(crate) transaction: Transaction,

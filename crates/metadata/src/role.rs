@@ -7,6 +7,7 @@ use crate::database::{sql, words};
 use crate::error::Result;
 use crate::open::Metadata;
 use crate::organization;
+use crate::user;
 
 words! {
     /// What its holder may do in an organization's subtree.
@@ -37,6 +38,7 @@ impl Metadata {
     /// Gives a user a role; giving it again changes nothing.
     pub async fn insert_role(&self, assignment: RoleAssignment, now: Timestamp) -> Result<()> {
         let mut transaction = self.database.begin().await?;
+        user::must_exist(&mut transaction, assignment.user).await?;
         organization::must_exist(&mut transaction, assignment.organization).await?;
         let statement = sql("INSERT INTO role_assignments
                  (user_id, organization_id, role, created_at) VALUES ($1, $2, $3, $4)

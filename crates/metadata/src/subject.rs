@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::ids::AccountId;
 use domain::limits::ATTRIBUTE_BYTES_MAX;
 
+use crate::account;
 use crate::check;
 use crate::database::{Row, sql};
 use crate::error::{Error, Result};
@@ -40,6 +41,8 @@ impl Metadata {
             return Err(Error::invalid("key", reason));
         }
         display_name.map_or(Ok(()), |name| check::name("displayName", name))?;
+        let mut transaction = self.database.begin().await?;
+        account::must_exist(&mut transaction, account).await?;
         let statement = sql("INSERT INTO subjects
                  (account_id, subject_key, display_name, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $4)
@@ -50,7 +53,8 @@ impl Metadata {
         .bind(key)
         .bind(display_name)
         .bind(now);
-        let row = self.database.write_one(statement).await?;
+        let row = transaction.one(statement).await?;
+        transaction.commit().await?;
         subject_of(&row.ok_or_else(|| Error::not_found("subject", key))?)
     }
 

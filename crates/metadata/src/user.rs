@@ -6,7 +6,7 @@ use domain::limits::NAME_CHARS_MAX;
 
 use crate::below::below;
 use crate::check;
-use crate::database::{Row, Statement, json, sql, words};
+use crate::database::{Row, Statement, Transaction, json, sql, words};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
 use crate::organization;
@@ -255,4 +255,10 @@ pub(crate) fn user_of(row: &Row) -> Result<User> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
+}
+
+/// Refuses what names a user that is not there.
+pub(crate) async fn must_exist(transaction: &mut Transaction, id: UserId) -> Result<()> {
+    let statement = sql("SELECT id FROM users WHERE id = $1").bind(id);
+    known(id, u64::from(transaction.one(statement).await?.is_some()))
 }

@@ -127,6 +127,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .method_not_allowed_fallback(async || {
             ApiError::new(Code::MethodNotAllowed, Code::MethodNotAllowed.meaning())
         })
+        .layer(DefaultBodyLimit::max(app.config.limits.body_bytes_max))
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn_with_state(Arc::clone(app), request::surround))
         .with_state(Arc::clone(app))

@@ -100,11 +100,11 @@ pub async fn main() -> ExitCode {
         Command::Demo(command) => command.run(&global).await,
         Command::Apply(command) => command.run(&global).await,
         Command::Import(command) => command.run(&global).await,
-        Command::Export(command) => command.run(&global).await,
+        Command::Export(command) => command.run(&global),
         Command::User(command) => command.run(&global).await,
-        Command::Verify(command) => command.run(&global).await,
-        Command::Backup(command) => command.run(&global).await,
-        Command::Migrate(command) => command.run(&global).await,
+        Command::Verify(command) => command.run(&global),
+        Command::Backup(command) => command.run(&global),
+        Command::Migrate(command) => command.run(&global),
         Command::CheckConfig(command) => command.run(&global),
     };
     match done {

@@ -39,7 +39,7 @@ pub struct Config {
     pub database: Database,
     /// Bounds of requests.
     pub limits: Limits,
-    /// Sessions and login attempts.
+    /// Login attempts.
     pub login: Login,
     /// Export jobs and their artifacts.
     pub exports: Exports,
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(config.server.listen.to_string(), "127.0.0.1:2");
         assert_eq!(config.server.shutdown_timeout_s, 7);
         assert_eq!(config.server.allowed_hosts, ["a.example", "b.example"]);
-        assert_eq!(config.exports.active_jobs_max, 5);
+        assert_eq!(config.exports.artifact_days, 3);
     }
 
     #[test]

@@ -117,8 +117,20 @@ impl ApiError {
 const RETRY_AFTER_S: u64 = 1;
 
 impl From<usage::Error> for ApiError {
+    /// Paths of the server's files and what its system says are for the log alone.
     fn from(error: usage::Error) -> Self {
-        Self::of_kind(error.kind(), error)
+        let public = match &error {
+            usage::Error::InUse { holder, .. } => format!("usage is kept by {holder}"),
+            usage::Error::DiskFull { .. } => "no space left to store usage".to_owned(),
+            usage::Error::ReadOnly { .. } => {
+                "the usage store takes nothing in until it is restarted".to_owned()
+            }
+            usage::Error::Io { .. } => Code::Unavailable.meaning().to_owned(),
+            _ => return Self::of_kind(error.kind(), error),
+        };
+        Self::new(Code::Unavailable, public)
+            .retry_after(RETRY_AFTER_S)
+            .caused_by(error)
     }
 }
 
@@ -141,6 +153,12 @@ pub struct Failure(pub Arc<ApiError>);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
+        if self.code == Code::Unauthenticated {
+            let value = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, value);
+        }
         if let Some(seconds) = self.retry_after_s {
             let value = HeaderValue::from(seconds);
             response.headers_mut().insert(header::RETRY_AFTER, value);

@@ -14,6 +14,7 @@ pub mod error;
 pub mod exports;
 mod flights;
 mod import;
+pub mod instance;
 pub mod log;
 pub mod login;
 pub mod metrics;

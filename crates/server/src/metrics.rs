@@ -1,7 +1,10 @@
 //! Every metric of the server, in the text form of OpenMetrics.
 
+mod store;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::MatchedPath;
@@ -12,6 +15,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use usage::traits::Outcome;
+
+use self::store::StoreNumbers;
+use crate::store::Readings;
 
 /// Upper bounds of the buckets of request durations, in seconds.
 const SECONDS: [f64; 12] = [
@@ -86,9 +92,11 @@ impl EncodeLabelValue for Route {
     }
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Metrics of a server on a store, all zero.
+    pub fn new(store: &Arc<dyn Readings>) -> Self {
         let mut registry = Registry::with_prefix("tallyport");
+        registry.register_collector(Box::new(StoreNumbers(Arc::clone(store))));
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let histogram = || Histogram::new(SECONDS);
@@ -112,9 +120,7 @@ impl Default for Metrics {
             seconds,
         }
     }
-}
 
-impl Metrics {
     /// Counts one answered request.
     pub fn answered(
         &self,

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::control::Control;
 use crate::exports;
+use crate::instance::Lease;
 use crate::metrics::Metrics;
 use crate::random;
 use crate::server_file::{Published, ServerFile};
@@ -40,6 +41,7 @@ pub struct Running {
     first_admin: Option<FirstAdmin>,
     serving: JoinHandle<std::io::Result<()>>,
     workers: Option<Workers>,
+    lease: Option<Lease>,
     published: Published,
 }
 
@@ -50,6 +52,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     let metadata = open_metadata(&config).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
     let store = store::open(&config, &metadata).await?;
+    let lease = Lease::take(&config, &metadata, &clock, &store.readings).await?;
     let (exports, workers) = exports::start(
         &config,
         Arc::clone(&store.usage),
@@ -61,7 +64,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         public_url: public_url(&config.server, address),
         credentials: Credentials::new(&token),
         control: Control::default(),
-        metrics: Metrics::default(),
+        metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,
         usage: store.usage,
@@ -86,6 +89,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         first_admin,
         serving,
         workers,
+        lease,
         published,
     })
 }
@@ -127,6 +131,9 @@ impl Running {
         }
         let readings = Arc::clone(&self.app.readings);
         let closed = tokio::task::spawn_blocking(move || readings.close()).await?;
+        if let Some(lease) = self.lease {
+            lease.release().await;
+        }
         self.app.metadata.close().await;
         drop(self.published);
         closed.context("the usage store did not close well")?;

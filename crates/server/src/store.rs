@@ -1,5 +1,6 @@
 //! The usage store behind the routes: the embedded one, or none where another server has it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,8 @@ use domain::ids::OrganizationId;
 use domain::meter::ReadingRule;
 use metadata::{Metadata, PAGE_LIMIT_MAX, PageRequest};
 use usage::disk::real::RealDisk;
-use usage::manifest::Layout;
+use usage::manifest::{Counters, Layout};
+use usage::metrics::Metrics;
 use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use usage::store::Progress;
 use usage::traits::{Outcome, SequencedBatch};
@@ -28,6 +30,12 @@ pub trait Readings: Send + Sync + std::fmt::Debug {
     /// Why the store refuses writes; `None` while it takes them.
     fn read_only_reason(&self) -> Option<String>;
 
+    /// Conservation counters by organization id or `unattributed`.
+    fn counters(&self) -> BTreeMap<String, Counters>;
+
+    /// Plain numbers for monitoring.
+    fn metrics(&self) -> Metrics;
+
     /// Flushes and stops; blocks until done.
     fn close(&self) -> Result<()>;
 }
@@ -43,6 +51,14 @@ impl Readings for EmbeddedStore {
 
     fn read_only_reason(&self) -> Option<String> {
         Self::read_only_reason(self)
+    }
+
+    fn counters(&self) -> BTreeMap<String, Counters> {
+        Self::counters(self)
+    }
+
+    fn metrics(&self) -> Metrics {
+        Self::metrics(self)
     }
 
     fn close(&self) -> Result<()> {
@@ -138,6 +154,14 @@ impl Readings for NoStore {
         None
     }
 
+    fn counters(&self) -> BTreeMap<String, Counters> {
+        BTreeMap::new()
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics::default()
+    }
+
     fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -148,7 +172,7 @@ impl NoStore {
         let owner = self.owner.as_deref().unwrap_or("a server not known here");
         Err(Error::InUse {
             path: self.data_dir.clone(),
-            holder: format!("{owner}, which keeps the usage"),
+            holder: owner.to_owned(),
         })
     }
 }

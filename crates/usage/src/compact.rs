@@ -70,6 +70,18 @@ pub fn join(
     inputs: &[Arc<Segment>],
     layout: &Layout,
 ) -> Result<SegmentEntry> {
+    join_shaped(disk, folder, file, inputs, layout, Shape::default())
+}
+
+/// As [`join`], with rows cut as `shape` says.
+pub fn join_shaped(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    file: &str,
+    inputs: &[Arc<Segment>],
+    layout: &Layout,
+    shape: Shape,
+) -> Result<SegmentEntry> {
     let Some((first, last)) = inputs.first().zip(inputs.last()) else {
         return Err(Error::Internal("a join needs a segment".into()));
     };
@@ -88,8 +100,9 @@ pub fn join(
         let groups = (0..input.groups()?.len()).collect();
         sources.push(Box::new(input.read(groups, &ask)?));
     }
+    let rows = inputs.iter().map(|input| input.entry().rows).sum();
     let mut writer =
-        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, Shape::default())?;
+        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, (shape, rows))?;
     for batch in Merge::new(sources, BATCH_ROWS) {
         writer.push(&batch?)?;
     }

@@ -124,7 +124,7 @@ impl Search<'_> {
         let keys = Keys::of(batch);
         let subjects = Strings::of(batch.column(KEY_COLUMNS.len()));
         let data = batch.columns().get(KEY_COLUMNS.len() + 1).map(Strings::of);
-        self.visible.each_stretch(&keys, |run, rows| {
+        self.visible.each_stretch(&keys, |run, _, rows| {
             // The latest of a stretch come last: once one is too old, so are all before it.
             for row in rows.rev() {
                 let candidate = Candidate {

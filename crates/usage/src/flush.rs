@@ -112,9 +112,11 @@ fn rotate(shared: &Shared) -> Result<Option<Rotated>> {
 fn attempt(shared: &Arc<Shared>, rotated: &Rotated) -> Result<()> {
     shared.check_writable()?;
     let written = write(shared, rotated).inspect_err(|error| tell(shared, error))?;
+    // A writer that has ended holds no keys any more.
     shared
         .commands
-        .send(Command::Flushed(Ok(rotated.through)))?;
+        .send(Command::Flushed(Ok(rotated.through)))
+        .ok();
     count(&shared.counts.flushes, 1);
     shared.wish(|wishes| wishes.upkeep = true);
     trim(shared, rotated.journal_from)?;

@@ -111,20 +111,20 @@ impl Journal {
             disk.remove(unused)
                 .map_err(|error| Error::io("remove", unused, error))?;
         }
+        for cut in &end.cuts {
+            cut_file(disk, cut).map_err(|error| Error::io("cut", &cut.path, error))?;
+        }
         let path = folder.join(file_name(end.number));
         let mut file = disk
             .append(&path)
             .map_err(|error| Error::io("open", &path, error))?;
-        let repair = |file: &mut Box<dyn Appender>| {
-            if file.length() > end.offset {
-                file.truncate(end.offset)?;
-            }
+        let again = |file: &mut Box<dyn Appender>| {
             if let Some((offset, bytes)) = &end.last_frame {
                 file.overwrite(*offset, bytes)?;
             }
             file.sync()
         };
-        repair(&mut file).map_err(|error| Error::io("repair", &path, error))?;
+        again(&mut file).map_err(|error| Error::io("write again", &path, error))?;
         Ok(Self {
             disk: Arc::clone(disk),
             folder: folder.to_owned(),
@@ -191,4 +191,11 @@ impl Journal {
         *self = next;
         Ok(())
     }
+}
+
+/// Cuts off what was never answered, durably.
+fn cut_file(disk: &Arc<dyn Disk>, cut: &recovery::Cut) -> std::io::Result<()> {
+    let mut file = disk.append(&cut.path)?;
+    file.truncate(cut.offset)?;
+    file.sync()
 }

@@ -19,6 +19,7 @@ mod merge;
 pub mod metrics;
 pub mod options;
 pub mod query;
+mod rollup;
 pub mod row;
 pub mod scan;
 mod seen;

@@ -15,7 +15,7 @@ pub const QUEUE_UNIT_BYTES: usize = 4096;
 /// Rows collected before they become one chunk of the unflushed tail.
 pub const CHUNK_ROWS_MAX: usize = 8192;
 /// Seen-key runs of one size class that are merged into one of the next.
-pub const RUNS_PER_TIER_MAX: usize = 8;
+pub const RUNS_PER_TIER_MAX: usize = 4;
 /// Keys one filter block covers; building one takes about 40 bytes per key.
 pub const FILTER_KEYS_MAX: usize = 1 << 20;
 

@@ -11,9 +11,10 @@ use std::sync::{Arc, OnceLock};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::SegmentEntry;
+use crate::rollup::RollupFile;
 
 use read::Footer;
-pub(crate) use read::{Ask, GroupBounds};
+pub(crate) use read::{Ask, Bounds, GroupBounds, number_bounds, text_bounds};
 pub(crate) use write::SegmentWriter;
 pub use write::{Shape, write, write_shaped};
 
@@ -27,6 +28,8 @@ pub struct Segment {
     folder: PathBuf,
     entry: SegmentEntry,
     footer: OnceLock<Footer>,
+    /// By level, from 1.
+    rollups: [OnceLock<RollupFile>; 2],
 }
 
 impl Segment {
@@ -45,6 +48,7 @@ impl Segment {
             folder: folder.to_owned(),
             entry: entry.clone(),
             footer: OnceLock::new(),
+            rollups: [const { OnceLock::new() }; 2],
         }))
     }
 
@@ -53,12 +57,19 @@ impl Segment {
         &self.entry
     }
 
-    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
-        &self.disk
-    }
-
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// The rollup of a level, where there is one; its footer is read once.
+    pub(crate) fn rollup(&self, level: u8) -> Result<Option<&RollupFile>> {
+        let entries = &self.entry.rollups;
+        let entry = entries.iter().find(|entry| entry.level == level);
+        let slot = self.rollups.get(usize::from(level).wrapping_sub(1));
+        let Some((entry, slot)) = entry.zip(slot) else {
+            return Ok(None);
+        };
+        if let Some(file) = slot.get() {
+            return Ok(Some(file));
+        }
+        let file = RollupFile::open(&self.disk, &self.folder, entry)?;
+        Ok(Some(slot.get_or_init(|| file)))
     }
 }
 

@@ -1,12 +1,17 @@
 //! Totals per meter, window and group, folded from columns in any order.
 
 mod groups;
+mod hours;
 mod plan;
+mod rolled;
 mod tally;
 mod windows;
 
-use crate::error::Result;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
 use crate::query::{TotalRow, TotalsQuery};
+use crate::segment::Segment;
 use crate::snapshot::Snapshot;
 use crate::tail::TailRows;
 use crate::visible::{check_as_of, check_retention};
@@ -21,18 +26,52 @@ pub fn totals(snapshot: &Snapshot, query: &TotalsQuery, as_of: u64) -> Result<Ve
     check_as_of(snapshot, as_of)?;
     check_retention(snapshot, &query.scope)?;
     let plan = Plan::new(query, as_of);
-    let mut tally = Tally::new(&plan);
+    let level = rolled::level(query);
+    if let Some(rows) = fold(snapshot, &plan, level)? {
+        return Ok(rows);
+    }
+    // An hour lay in two windows: only rows tell them apart.
+    let rows = fold(snapshot, &plan, None)?;
+    rows.ok_or_else(|| Error::Internal("rows lie in no window".into()))
+}
+
+/// Folds rows, and whole hours from rollups of `level`; `None` when an hour lies in two windows.
+fn fold(snapshot: &Snapshot, plan: &Plan<'_>, level: Option<u8>) -> Result<Option<Vec<TotalRow>>> {
+    let mut tally = Tally::new(plan);
     for segment in &snapshot.segments {
-        let groups = plan.visible.groups(segment)?;
-        if groups.is_empty() {
-            continue;
+        let rolled = match level {
+            Some(level) => rolled::add(&mut tally, plan, segment, level)?,
+            None => vec![false; plan.meters.len()],
+        };
+        if tally.split_an_hour() {
+            return Ok(None);
         }
-        for batch in segment.read(groups, &plan.ask)? {
-            tally.add(&batch?)?;
-        }
+        add_rows(&mut tally, plan, segment, &rolled)?;
     }
+    let none = vec![false; plan.meters.len()];
     for batch in TailRows::new(snapshot, &plan.visible, &plan.ask) {
-        tally.add(&batch?)?;
+        tally.add(&batch?, &none)?;
     }
-    Ok(tally.finish())
+    Ok(Some(tally.finish()))
+}
+
+/// Folds rows of a segment; of the meters that are `rolled` only those outside whole hours.
+fn add_rows(
+    tally: &mut Tally<'_>,
+    plan: &Plan<'_>,
+    segment: &Arc<Segment>,
+    rolled: &[bool],
+) -> Result<()> {
+    let groups = if rolled.contains(&false) {
+        plan.visible.groups(segment)?
+    } else {
+        plan.edges().groups(segment)?
+    };
+    if groups.is_empty() {
+        return Ok(());
+    }
+    for batch in segment.read(groups, &plan.ask)? {
+        tally.add(&batch?, rolled)?;
+    }
+    Ok(())
 }

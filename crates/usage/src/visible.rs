@@ -10,7 +10,7 @@ use domain::tree::Scope;
 use crate::columns::Keys;
 use crate::error::{Error, Result};
 use crate::row::{Row, instant, nanoseconds};
-use crate::segment::{GroupBounds, Segment};
+use crate::segment::{Bounds, GroupBounds, Segment};
 use crate::snapshot::Snapshot;
 
 /// Half-open range of event time in nanoseconds since 1970.
@@ -93,6 +93,15 @@ impl Visible {
         ranges.for_each(|range| range.start = range.start.max(before_ns));
     }
 
+    /// The same with other ranges in the place of each.
+    pub(crate) fn with_ranges(&self, instead: impl Fn(&Nanoseconds) -> Vec<Nanoseconds>) -> Self {
+        let mut other = self.clone();
+        for ranges in other.scope.values_mut() {
+            *ranges = ranges.iter().flat_map(&instead).collect();
+        }
+        other
+    }
+
     /// The ranges of an organization.
     pub(crate) fn ranges(&self, organization: &str) -> &[Nanoseconds] {
         self.scope.get(organization).map_or(&[], Vec::as_slice)
@@ -129,28 +138,30 @@ impl Visible {
     }
 
     fn may_see(&self, bounds: &GroupBounds) -> bool {
-        let inside = |text: &str, (min, max): &(Vec<u8>, Vec<u8>)| {
-            min.as_slice() <= text.as_bytes() && text.as_bytes() <= max.as_slice()
-        };
         let type_inside = |types: &Vec<String>| {
             types
                 .iter()
                 .any(|listed| inside(listed, &bounds.event_type))
         };
-        let least = String::from_utf8_lossy(&bounds.organization.0).into_owned();
-        let organizations = self.scope.range(least..);
         bounds.sequence.0 <= self.as_of
             && self.event_types.as_ref().is_none_or(type_inside)
-            && organizations
-                .take_while(|(id, _)| inside(id, &bounds.organization))
-                .any(|(_, ranges)| meet(ranges, bounds.time_ns))
+            && self.may_lie_in(&bounds.organization, bounds.time_ns)
     }
 
-    /// Calls `seen` with each stretch of rows inside the scope, and its run.
+    /// Whether an organization between the bounds is seen at a time between the bounds.
+    pub(crate) fn may_lie_in(&self, organization: &Bounds<Vec<u8>>, time: Bounds<i64>) -> bool {
+        let least = String::from_utf8_lossy(&organization.0).into_owned();
+        self.scope
+            .range(least..)
+            .take_while(|(id, _)| inside(id, organization))
+            .any(|(_, ranges)| meet(ranges, time))
+    }
+
+    /// Calls `seen` with each run, each range of its organization, and the rows inside both.
     pub(crate) fn each_stretch<'a>(
         &self,
         keys: &Keys<'a>,
-        mut seen: impl FnMut(&Run<'a>, Range<usize>) -> Result<()>,
+        mut seen: impl FnMut(&Run<'a>, &Nanoseconds, Range<usize>) -> Result<()>,
     ) -> Result<()> {
         for run in runs(keys) {
             if !self.reads(run.event_type) {
@@ -159,7 +170,7 @@ impl Visible {
             for range in self.ranges(run.organization) {
                 let rows = stretch(keys.time, &run.rows, range);
                 if !rows.is_empty() {
-                    seen(&run, rows)?;
+                    seen(&run, range, rows)?;
                 }
             }
         }
@@ -175,7 +186,7 @@ impl Visible {
     pub(crate) fn filter(&self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
         let keys = Keys::of(batch);
         let mut seen = vec![false; batch.num_rows()];
-        self.each_stretch(&keys, |_, rows| {
+        self.each_stretch(&keys, |_, _, rows| {
             for row in rows {
                 seen[row] = self.counts(&keys, row);
             }
@@ -193,6 +204,10 @@ impl Visible {
     }
 }
 
+fn inside(text: &str, (min, max): &Bounds<Vec<u8>>) -> bool {
+    min.as_slice() <= text.as_bytes() && text.as_bytes() <= max.as_slice()
+}
+
 fn meet(ranges: &[Nanoseconds], (min, max): (i64, i64)) -> bool {
     ranges
         .iter()
@@ -207,7 +222,8 @@ pub(crate) fn stretch(time: &[i64], rows: &Range<usize>, range: &Nanoseconds) ->
     start..end.max(start)
 }
 
-fn runs<'a>(keys: &Keys<'a>) -> Vec<Run<'a>> {
+/// Cuts a batch into runs.
+pub(crate) fn runs<'a>(keys: &Keys<'a>) -> Vec<Run<'a>> {
     let rows = keys.time.len();
     let mut runs = Vec::new();
     let mut start = 0;

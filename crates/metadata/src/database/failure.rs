@@ -79,6 +79,10 @@ fn named(refusal: &dyn DatabaseError) -> Option<Error> {
                 },
             ))
         }
+        // SQLite tells that a reference dangles, not which one.
+        ErrorKind::ForeignKeyViolation if refusal.constraint().is_none() => {
+            Some(constraint("references_known"))
+        }
         ErrorKind::ForeignKeyViolation
         | ErrorKind::NotNullViolation
         | ErrorKind::CheckViolation => Some(constraint(name)),
@@ -114,5 +118,55 @@ fn classed(error: sqlx::Error) -> Error {
         (true, _) => Error::Busy(error),
         (_, true) => Error::Unavailable(error),
         _ => Error::Statement(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::{Statement, sql};
+    use crate::open::{Metadata, Options};
+
+    const SCHEMA: &str = concat!(
+        include_str!("../../migrations/0001_control.sql"),
+        include_str!("../../migrations/0002_access.sql"),
+        include_str!("../../migrations/0003_jobs.sql"),
+    );
+
+    #[test]
+    fn every_unique_constraint_told_by_name_is_in_the_schema() {
+        for unique in UNIQUES {
+            let index = format!("UNIQUE INDEX {} ", unique.name);
+            let column = format!("CONSTRAINT {} ", unique.name);
+            assert!(
+                SCHEMA.contains(&index) || SCHEMA.contains(&column),
+                "{}",
+                unique.name
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_row_names_its_constraint() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::file(folder.path().join("metadata.db"));
+        let metadata = Metadata::open(options).await.unwrap();
+        let refused = async |statement: Statement| {
+            let error = metadata.database.run(statement).await.unwrap_err();
+            match error {
+                Error::Constraint { constraint } => constraint,
+                other => panic!("expected a constraint, got {other:?}"),
+            }
+        };
+        let user = "INSERT INTO users (id, name, password_hash, organization_id, status,
+                server_administrator, first_name, last_name, emails, created_at, updated_at)
+            VALUES ('u', 'u', '', 'nobody', $1, FALSE, '', '', '[]', 0, 0)";
+        assert_eq!(
+            refused(sql(user).bind("asleep")).await,
+            "users_status_known"
+        );
+        assert_eq!(refused(sql(user).bind("active")).await, "references_known");
+        let lock = sql("INSERT INTO locks (name, taken) VALUES ('exports', 0)");
+        assert_eq!(refused(lock).await, "locks.name");
     }
 }

@@ -222,6 +222,14 @@ impl Column for [u8; 32] {
     }
 }
 
+/// The range as it is stored: to the microsecond.
+pub(crate) fn stored_range(range: &TimeRange) -> TimeRange {
+    TimeRange {
+        start: range.start.map(stored),
+        end: range.end.map(stored),
+    }
+}
+
 /// The instant as it is stored: to the microsecond.
 pub(crate) fn stored(instant: Timestamp) -> Timestamp {
     Timestamp::from_microsecond(instant.as_microsecond()).unwrap_or(instant)

@@ -7,12 +7,12 @@ use crate::check;
 use crate::database::{Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::export::read::export_of;
-use crate::export::{ACTIVE_EXPORTS_MAX, Export, ExportSource, ExportStatus, NewExport};
+use crate::export::{Export, ExportStatus, NewExport};
 use crate::open::Metadata;
 use crate::random;
 
 impl Metadata {
-    /// Creates an export while its organization has fewer than five active ones (vendor door).
+    /// Creates an export while its organization has fewer active ones than its door allows.
     ///
     /// With an idempotency key the organization used before, gives the export it made then;
     /// [`Error::Taken`] when that one was asked for otherwise. The organization's row is locked,
@@ -24,9 +24,7 @@ impl Metadata {
         if let Some(before) = find_before(&mut transaction, &new).await? {
             return Ok(before);
         }
-        if new.source == ExportSource::Vendor {
-            refuse_over_limit(&mut transaction, new.organization).await?;
-        }
+        refuse_over_limit(&mut transaction, &new).await?;
         let id = match new.id {
             Some(id) => id,
             None => ExportId::from_random(random::bits()?),
@@ -76,17 +74,19 @@ async fn find_before(transaction: &mut Transaction, new: &NewExport) -> Result<O
     Ok(Some(before))
 }
 
-async fn refuse_over_limit(transaction: &mut Transaction, id: OrganizationId) -> Result<()> {
+async fn refuse_over_limit(transaction: &mut Transaction, new: &NewExport) -> Result<()> {
     let statement = sql("SELECT count(*) AS active FROM exports
          WHERE organization_id = $1 AND status IN ('CREATED', 'PROCESSING')
-             AND source = 'vendor'")
-    .bind(id);
+             AND source = $2")
+    .bind(new.organization)
+    .bind(new.source);
     let row = transaction.one(statement).await?;
     let active: u32 = row.map_or(Ok(0), |row| row.get("active"))?;
-    if active >= ACTIVE_EXPORTS_MAX {
+    let limit = new.source.active_max();
+    if active >= limit {
         return Err(Error::TooManyExports {
-            organization: id,
-            limit: ACTIVE_EXPORTS_MAX,
+            organization: new.organization,
+            limit,
         });
     }
     Ok(())

@@ -9,6 +9,7 @@ use domain::limits::{
 use domain::meter::Meter;
 use domain::range::TimeRange;
 
+use crate::account;
 use crate::check;
 use crate::database::{json, micros, sql, word};
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ impl Change {
     /// Creates a meter in an account; `valid.start` says from when it reads.
     pub async fn insert_meter(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
         check_meter(meter)?;
+        account::must_exist(&mut self.transaction, account).await?;
         let statement = sql("INSERT INTO meters (id, account_id, created_at, updated_at)
              VALUES ($1, $2, $3, $3)")
         .bind(meter.id)

@@ -5,6 +5,7 @@ use domain::ids::{AccountId, OrganizationId};
 use domain::limits::ORGANIZATIONS_MAX;
 use domain::range::TimeRange;
 
+use crate::account;
 use crate::check;
 use crate::database::{micros, sql};
 use crate::error::{Error, Result};
@@ -28,13 +29,11 @@ impl Change {
                 "only the root of an account has none",
             ));
         }
+        account::must_exist(&mut self.transaction, account).await?;
         let count =
             sql("SELECT count(*) AS count FROM organizations WHERE account_id = $1").bind(account);
         let row = self.transaction.one(count).await?;
         let count: u64 = row.map_or(Ok(0), |row| row.get("count"))?;
-        if count == 0 {
-            return Err(Error::not_found("account", account));
-        }
         if count >= ORGANIZATIONS_MAX as u64 {
             let reason = format!("has {ORGANIZATIONS_MAX} organizations already");
             return Err(Error::invalid("account", reason));

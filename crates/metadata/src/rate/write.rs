@@ -7,7 +7,7 @@ use domain::quantity::Quantity;
 use domain::rate::{Rate, RateKind};
 
 use crate::check;
-use crate::database::{json, micros, sql, word};
+use crate::database::{json, micros, sql, stored_range, word};
 use crate::error::{Error, Result};
 use crate::rate::RateRecord;
 use crate::revision::Change;
@@ -33,7 +33,11 @@ impl Change {
     /// An equal one changes nothing.
     pub async fn put_rate(&mut self, rate: &Rate) -> Result<()> {
         let current = self.known_rate(rate.id).await?;
-        if current.rate == *rate {
+        let same = Rate {
+            valid: stored_range(&rate.valid),
+            ..rate.clone()
+        };
+        if current.rate == same {
             return Ok(());
         }
         self.check_rate(current.account, rate).await?;
@@ -164,7 +168,7 @@ impl Change {
 }
 
 fn check_fields(rate: &Rate) -> Result<()> {
-    if rate.valid.is_empty() {
+    if stored_range(&rate.valid).is_empty() {
         return Err(Error::invalid("valid", "ends before it starts"));
     }
     if rate.per == 0 || i64::try_from(rate.per).is_err() {

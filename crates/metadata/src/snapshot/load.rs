@@ -144,7 +144,9 @@ impl Metadata {
             }
         }
         let mut all: Vec<_> = found.into_values().collect();
-        all.iter_mut().for_each(|one| one.aliases.sort());
+        for one in &mut all {
+            one.aliases.sort();
+        }
         all.sort_by_key(|one| one.id);
         Ok(all)
     }

@@ -65,7 +65,7 @@ pub struct EventIn {
         (String = "application/x-ndjson"),
     )),
     responses(
-        (status = 200, description = "What became of the events", body = answer::Outcomes),
+        (status = 200, description = "What became of the events", body = answer::ReceivedOut),
         (status = 204, description = "Every event is stored, known already, or in conflict"),
         (status = 400, description = "Some events are malformed; the others are stored"),
         (status = 413, description = "The body is over the limit"),

@@ -27,8 +27,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> ApiResult<&'static str> {
     let ping = app.metadata.ping().await;
     ping.map_err(|error| ApiError::of_kind(kind, error))?;
     if let Some(reason) = app.readings.read_only_reason() {
-        let message = format!("the usage store is read-only: {reason}");
-        return Err(ApiError::new(Code::Unavailable, message));
+        let message = "the usage store takes nothing in until it is restarted";
+        return Err(ApiError::new(Code::Unavailable, message).caused_by(reason));
     }
     Ok("ready\n")
 }

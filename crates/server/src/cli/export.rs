@@ -10,7 +10,7 @@ pub struct Export {}
 
 impl Export {
     /// Runs the command.
-    pub async fn run(self, _global: &Global) -> anyhow::Result<()> {
+    pub fn run(self, _global: &Global) -> anyhow::Result<()> {
         anyhow::bail!("this release has no `tallyport export` yet")
     }
 }

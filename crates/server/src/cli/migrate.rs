@@ -10,7 +10,7 @@ pub struct Migrate {}
 
 impl Migrate {
     /// Runs the command.
-    pub async fn run(self, _global: &Global) -> anyhow::Result<()> {
+    pub fn run(self, _global: &Global) -> anyhow::Result<()> {
         anyhow::bail!("this release has no `tallyport migrate` yet")
     }
 }

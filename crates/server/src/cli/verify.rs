@@ -10,7 +10,7 @@ pub struct Verify {}
 
 impl Verify {
     /// Runs the command.
-    pub async fn run(self, _global: &Global) -> anyhow::Result<()> {
+    pub fn run(self, _global: &Global) -> anyhow::Result<()> {
         anyhow::bail!("this release has no `tallyport verify` yet")
     }
 }

@@ -8,12 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct Exports {
     /// Jobs worked on at once.
     pub workers: usize,
-    /// Unfinished jobs one organization may have.
-    pub active_jobs_max: u32,
     /// Days a finished export can be downloaded.
     pub artifact_days: u32,
     /// Where artifacts go; empty for a folder in the data directory.
     pub artifacts_url: String,
-    /// Whether callbacks may go to loopback and private addresses.
-    pub callback_private_addresses: bool,
 }

@@ -143,7 +143,8 @@ impl Code {
         let mut table = String::from("| Code | Status | Meaning |\n|---|---|---|\n");
         for code in Self::ALL {
             let (text, status) = (code.as_str(), code.status().as_u16());
-            table.push_str(&format!("| `{text}` | {status} | {} |\n", code.meaning()));
+            let row = format!("| `{text}` | {status} | {} |\n", code.meaning());
+            table.push_str(&row);
         }
         table
     }

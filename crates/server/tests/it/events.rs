@@ -72,7 +72,15 @@ async fn each_event_gets_its_outcome_and_repeating_is_harmless() {
     }
     "#);
     let again = Answer::of(request()).await;
-    assert_snapshot!(again.json()["counts"], @r#"{"accepted":0,"conflict":1,"duplicate":3,"received":5,"refused":1}"#);
+    assert_snapshot!(format!("{:#}", again.json()["counts"]), @r#"
+    {
+      "accepted": 0,
+      "conflict": 1,
+      "duplicate": 3,
+      "received": 5,
+      "refused": 1
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -89,7 +97,8 @@ async fn malformed_events_are_listed_and_the_good_ones_stored() {
     400 application/problem+json
     {
       "code": "malformed_events",
-      "detail": "3 of 4 events are malformed and were not taken; the other 1 are stored, and sending all of them again is harmless",
+      "detail": "3 of 4 events are malformed and were not taken; the others are stored,
+      and sending all again is harmless",
       "events": [
         {
           "code": "missing_attribute",
@@ -104,7 +113,8 @@ async fn malformed_events_are_listed_and_the_good_ones_stored() {
         {
           "code": "malformed_event",
           "index": 3,
-          "message": "the event is not a CloudEvents object: invalid type: integer `7`, expected struct Draft at line 1 column 1"
+          "message": "the event is not a CloudEvents object: invalid type: integer `7`,
+      expected struct Draft at line 1 column 1"
         }
       ],
       "received": 4,

@@ -41,6 +41,7 @@ impl TestServer {
         let mut config = Config::load(None, []).unwrap();
         config.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         config.server.data_dir = folder.path().join("data");
+        config.exports.workers = 0;
         change(&mut config);
         let now: Timestamp = NOW.parse().unwrap();
         let seconds = Arc::new(AtomicI64::new(now.as_second()));
@@ -171,6 +172,61 @@ impl TestServer {
         Answer::of(request).await
     }
 
+    pub(crate) async fn patch(&self, key: &str, path: &str, body: &str) -> Answer {
+        self.change(Method::PATCH, key, path, body).await
+    }
+
+    pub(crate) async fn put(&self, key: &str, path: &str, body: &str) -> Answer {
+        self.change(Method::PUT, key, path, body).await
+    }
+
+    async fn change(&self, method: Method, key: &str, path: &str, body: &str) -> Answer {
+        let request = self.request(method, path).bearer_auth(key);
+        let request = request.header("content-type", "application/json");
+        Answer::of(request.body(body.to_owned())).await
+    }
+
+    /// Name and password of the administrator of the first start.
+    pub(crate) fn admin(&self) -> (String, String) {
+        let admin = self.running.first_admin().unwrap();
+        (admin.user.clone(), admin.password.clone())
+    }
+
+    /// Logs in at the v3 door.
+    pub(crate) async fn log_in(&self, user: &str, password: &str) -> Answer {
+        let body = serde_json::json!({"username": user, "password": password}).to_string();
+        let request = self.request(Method::POST, "/saas/public/core/v3/login");
+        Answer::of(request.body(body)).await
+    }
+
+    /// The session of a user who may log in.
+    pub(crate) async fn session(&self, user: &str, password: &str) -> String {
+        let answer = self.log_in(user, password).await;
+        let session = answer.json()["userInfo"]["sessionId"]
+            .as_str()
+            .map(str::to_owned);
+        session.unwrap_or_else(|| panic!("{}", answer.body))
+    }
+
+    /// Sends a request with a session header.
+    pub(crate) async fn in_session(
+        &self,
+        session: &str,
+        method: Method,
+        path: &str,
+        body: &str,
+    ) -> Answer {
+        let request = self
+            .request(method, path)
+            .header("INFA-SESSION-ID", session);
+        Answer::of(request.body(body.to_owned())).await
+    }
+
+    /// Works on export jobs until none is left.
+    pub(crate) async fn run_jobs_until_idle(&self) {
+        self.app().exports.worker.run_until_idle().await.unwrap();
+    }
+
     pub(crate) async fn stop(self) -> TempDir {
         self.running.stop().await.unwrap();
         self.folder
@@ -211,12 +267,29 @@ impl Answer {
             Ok(json) => serde_json::to_string_pretty(&json).unwrap(),
             Err(_) => self.body.trim_end().to_owned(),
         };
-        redact(format!("{} {media}\n{body}", self.status).trim_end())
+        fold(&redact(
+            format!("{} {media}\n{body}", self.status).trim_end(),
+        ))
     }
 }
 
+/// Breaks long lines at spaces, so that snapshots stay within the page.
+pub(crate) fn fold(text: &str) -> String {
+    const WIDTH: usize = 84;
+    let mut folded = String::new();
+    for line in text.lines() {
+        let mut rest = line;
+        while let Some(end) = rest.get(..WIDTH).and_then(|start| start.rfind(' ')) {
+            folded += &format!("{}\n ", &rest[..end]);
+            rest = &rest[end..];
+        }
+        folded += &format!("{rest}\n");
+    }
+    folded.trim_end().to_owned()
+}
+
 /// Replaces every id by `[id]`.
-fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     let word = |character: char| character.is_ascii_alphanumeric();
     let mut shown = String::new();
     let mut rest = text;

@@ -1,10 +1,23 @@
 //! The server from outside: every test starts it and talks HTTP. The tree mirrors the routes.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::format_push_string,
+    reason = "what snapshots show is put together"
+)]
+
 mod auth;
 mod demo;
 mod events;
 mod harness;
 mod import;
+mod keys;
+mod login;
+mod metering;
 mod meters;
 mod ops;
+mod organizations;
+mod rates;
+mod setup;
 mod subjects;
+mod users;

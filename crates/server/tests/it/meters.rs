@@ -8,7 +8,7 @@ use metadata::Role;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, TestServer};
+use crate::harness::{Answer, TestServer, fold};
 
 const PATH: &str = "/api/v1/meters";
 
@@ -99,12 +99,16 @@ async fn a_meter_that_cannot_hold_is_refused_by_field() {
         let answer = server.post(&key, PATH, &sent.to_string()).await;
         shown += &format!("{} {}\n", answer.status, answer.json()["detail"]);
     }
-    assert_snapshot!(shown, @r#"
+    assert_snapshot!(fold(&shown), @r#"
     400 "slug is \"not a slug\": expected 1 to 64 letters, digits, _ and -"
     400 "eventType is empty: expected a text"
     400 "valueProperty is missing: expected a path such as $.hours"
-    422 "Failed to deserialize the JSON body into the target type: valueProperty: \"$..n\" is not a path to one value: expected $.name, $['name'] or $.list[0] at line 1 column 71"
-    422 "Failed to deserialize the JSON body into the target type: aggregation: unknown variant `MEDIAN`, expected one of `SUM`, `COUNT`, `MIN`, `MAX`, `AVG`, `UNIQUE_COUNT`, `LATEST` at line 1 column 23"
+    422 "Failed to deserialize the JSON body into the target type: valueProperty:
+      \"$..n\" is not a path to one value: expected $.name, $['name'] or $.list[0] at
+      line 1 column 71"
+    422 "Failed to deserialize the JSON body into the target type: aggregation: unknown
+      variant `MEDIAN`, expected one of `SUM`, `COUNT`, `MIN`, `MAX`, `AVG`,
+      `UNIQUE_COUNT`, `LATEST` at line 1 column 23"
     400 "scalar.factor is 0: expected at least 1"
     "#);
 }

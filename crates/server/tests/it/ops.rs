@@ -1,8 +1,10 @@
 //! Health, metrics, documents, fallbacks, request ids and the life of a server.
 
 use insta::assert_snapshot;
+use metadata::Role;
 use reqwest::Method;
 
+use crate::events::event;
 use crate::harness::{Answer, TestServer};
 
 #[tokio::test]
@@ -148,4 +150,93 @@ fn keep(path: &str, expected: &str) {
         found == expected,
         "{path} is stale: run with INSTA_UPDATE=always"
     );
+}
+
+#[tokio::test]
+async fn every_metric_has_a_name_a_help_and_a_unit_suffix() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Writer).await;
+    server.post(&key, "/api/v1/events", "[7]").await;
+    let text = Answer::of(server.request(Method::GET, "/metrics"))
+        .await
+        .body;
+    let described: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .collect();
+    assert_snapshot!(described.join("\n"), @"
+    tallyport_http_requests counter
+    tallyport_http_request_seconds histogram
+    tallyport_events counter
+    tallyport_journal_frames counter
+    tallyport_journal_bytes counter
+    tallyport_journal_syncs counter
+    tallyport_flushes counter
+    tallyport_compactions counter
+    tallyport_unflushed_rows gauge
+    tallyport_unflushed_bytes gauge
+    tallyport_segments gauge
+    tallyport_segment_bytes gauge
+    tallyport_seen_keys gauge
+    tallyport_watermark gauge
+    tallyport_organization_events counter
+    ");
+    let refused = "tallyport_events_total{outcome=\"refused\"} 1\n";
+    assert!(text.contains(refused), "{text}");
+    let kept = "organization=\"unattributed\",fate=\"refused\"} 1\n";
+    assert!(text.contains(kept), "{text}");
+}
+
+#[tokio::test]
+async fn a_running_request_is_finished_before_the_server_stops() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Writer).await;
+    let (lines, body) = futures::channel::mpsc::unbounded::<std::io::Result<String>>();
+    let request = server
+        .request(Method::POST, "/api/v1/events")
+        .bearer_auth(key);
+    let request = request
+        .header("content-type", "application/x-ndjson")
+        .body(reqwest::Body::wrap_stream(body));
+    let answer = tokio::spawn(Answer::of(request));
+    lines
+        .unbounded_send(Ok(event("a").to_string() + "\n"))
+        .unwrap();
+    while server.app().usage.watermark().await.unwrap() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let stopping = server.app().stopping.clone();
+    let stopped = tokio::spawn(server.stop());
+    stopping.cancelled().await;
+    lines
+        .unbounded_send(Ok(event("b").to_string() + "\n"))
+        .unwrap();
+    drop(lines);
+    assert_eq!(answer.await.unwrap().status, 204);
+    let again = stopped.await.unwrap();
+    let server = TestServer::start_with(|config| {
+        config.server.data_dir = again.path().join("data");
+    })
+    .await;
+    assert_eq!(server.app().usage.watermark().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_server_without_a_store_names_the_one_that_keeps_the_usage() {
+    let keeper = TestServer::start().await;
+    let key = keeper.key(keeper.root().await, Role::Owner).await;
+    let folder = keeper.data_dir();
+    let other = TestServer::start_with(|config| {
+        config.server.data_dir = folder.clone();
+        config.store.mode = server::config::StoreMode::None;
+    })
+    .await;
+    assert_eq!(other.get(&key, "/api/v1/meters").await.status, 200);
+    let refused = other
+        .post(&key, "/api/v1/events", &event("a").to_string())
+        .await;
+    assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.starts_with("usage is kept by "), "{detail}");
+    assert!(detail.ends_with(folder.to_str().unwrap()), "{detail}");
 }

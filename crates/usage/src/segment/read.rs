@@ -40,14 +40,17 @@ pub(crate) struct Footer {
     groups: Vec<GroupBounds>,
 }
 
+/// The least and the largest of some values.
+pub(crate) type Bounds<T> = (T, T);
+
 /// Bounds of one row group: no row lies outside.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupBounds {
     pub(crate) rows: usize,
-    pub(crate) organization: (Vec<u8>, Vec<u8>),
-    pub(crate) event_type: (Vec<u8>, Vec<u8>),
-    pub(crate) time_ns: (i64, i64),
-    pub(crate) sequence: (u64, u64),
+    pub(crate) organization: Bounds<Vec<u8>>,
+    pub(crate) event_type: Bounds<Vec<u8>>,
+    pub(crate) time_ns: Bounds<i64>,
+    pub(crate) sequence: Bounds<u64>,
 }
 
 impl Segment {
@@ -153,14 +156,16 @@ fn group_bounds(metadata: &ParquetMetaData) -> Option<Vec<GroupBounds>> {
     metadata.row_groups().iter().map(bounds).collect()
 }
 
-fn number_bounds(group: &RowGroupMetaData, column: usize) -> Option<(i64, i64)> {
+/// The bounds of a column of numbers or instants.
+pub(crate) fn number_bounds(group: &RowGroupMetaData, column: usize) -> Option<Bounds<i64>> {
     match group.column(column).statistics()? {
         Statistics::Int64(values) => Some((*values.min_opt()?, *values.max_opt()?)),
         _ => None,
     }
 }
 
-fn text_bounds(group: &RowGroupMetaData, column: usize) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The bounds of a text column; long ones are cut so that they still hold.
+pub(crate) fn text_bounds(group: &RowGroupMetaData, column: usize) -> Option<Bounds<Vec<u8>>> {
     let statistics = group.column(column).statistics()?;
     Some((
         statistics.min_bytes_opt()?.to_vec(),

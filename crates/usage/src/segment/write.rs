@@ -12,10 +12,11 @@ use parquet::schema::types::ColumnPath;
 
 use super::SEGMENT_FORMAT;
 use crate::checked::CheckedWriter;
-use crate::columns::{self, Column, Strings, Texts};
+use crate::columns::{self, Column, Keys, Texts};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::{Layout, SegmentEntry};
+use crate::rollup::Rollups;
 use crate::row::Row;
 
 /// Rows turned into columns at once.
@@ -28,6 +29,8 @@ pub struct Shape {
     pub group_rows_max: usize,
     /// Most rows of a page: what fetching one event has to go through.
     pub page_rows_max: usize,
+    /// Fewest rows of a segment that are worth rollups.
+    pub rollup_rows_min: u64,
 }
 
 impl Default for Shape {
@@ -35,6 +38,7 @@ impl Default for Shape {
         Self {
             group_rows_max: 128 * 1024,
             page_rows_max: 16 * 1024,
+            rollup_rows_min: 16 * 1024,
         }
     }
 }
@@ -65,12 +69,14 @@ pub fn write_shaped(
     let Some((first, last)) = sequences.clone().min().zip(sequences.max()) else {
         return Err(Error::Internal("a segment needs a row".into()));
     };
+    let count = rows.len() as u64;
     sort(&mut rows);
     let mut event_types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
     event_types.dedup();
     let reads = |event_type: &str| event_types.contains(&event_type);
     let columns = Column::all(layout, |rule| reads(&rule.event_type));
-    let mut writer = SegmentWriter::create(disk, folder, file, columns, Texts::Coded, shape)?;
+    let mut writer =
+        SegmentWriter::create(disk, folder, file, columns, Texts::Coded, (shape, count))?;
     for chunk in rows.chunks(CONVERT_ROWS) {
         let batch = columns::build(chunk.iter(), writer.columns(), Texts::Coded)?;
         writer.push(&batch)?;
@@ -80,7 +86,7 @@ pub fn write_shaped(
 }
 
 /// Sorts rows as segments hold them.
-pub(crate) fn sort(rows: &mut [Row]) {
+fn sort(rows: &mut [Row]) {
     rows.sort_unstable_by(|left, right| {
         let key = |row: &Row| (row.time_ns, row.sequence);
         (left.organization.cmp(&right.organization))
@@ -93,6 +99,7 @@ pub(crate) fn sort(rows: &mut [Row]) {
 #[derive(Debug)]
 pub(crate) struct SegmentWriter {
     writer: CheckedWriter,
+    rollups: Option<Rollups>,
     file: String,
     columns: Vec<Column>,
     rows: u64,
@@ -102,20 +109,25 @@ pub(crate) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Creates the file; `columns` are those of every batch, key columns included.
+    /// Creates the files of a segment of at most `rows` rows.
+    ///
+    /// `columns` are those of every batch; they start with the key columns.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         folder: &Path,
         file: &str,
         columns: Vec<Column>,
         texts: Texts,
-        shape: Shape,
+        (shape, rows): (Shape, u64),
     ) -> Result<Self> {
         let schema = columns::schema(&columns, texts);
         let path = folder.join(file);
         let writer = CheckedWriter::create(disk, &path, schema, properties(&columns, shape))?;
+        let rollups = (rows >= shape.rollup_rows_min)
+            .then(|| Rollups::create(disk, folder, file, &columns, rows));
         Ok(Self {
             writer,
+            rollups: rollups.transpose()?,
             file: file.to_owned(),
             columns,
             rows: 0,
@@ -131,22 +143,20 @@ impl SegmentWriter {
 
     /// Adds rows that come after all earlier ones.
     pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
-        use arrow_array::cast::AsArray;
-        use arrow_array::types::TimestampNanosecondType;
-        let place = |wanted: &Column| self.columns.iter().position(|column| column == wanted);
-        let missing = || Error::Internal("a segment needs its key columns".into());
-        let time = batch.column(place(&Column::Time).ok_or_else(missing)?);
-        for time in time.as_primitive::<TimestampNanosecondType>().values() {
+        let keys = Keys::of(batch);
+        for time in keys.time {
             self.time_min_ns = self.time_min_ns.min(*time);
             self.time_max_ns = self.time_max_ns.max(*time);
         }
-        let event_type = batch.column(place(&Column::EventType).ok_or_else(missing)?);
-        let event_type = Strings::of(event_type);
         for row in 0..batch.num_rows() {
-            let repeated = row > 0 && event_type.same(row - 1, row);
-            if !repeated && !self.event_types.contains(event_type.at(row)) {
-                self.event_types.insert(event_type.at(row).to_owned());
+            let repeated = row > 0 && keys.event_type.same(row - 1, row);
+            if !repeated && !self.event_types.contains(keys.event_type.at(row)) {
+                let event_type = keys.event_type.at(row).to_owned();
+                self.event_types.insert(event_type);
             }
+        }
+        if let Some(rollups) = &mut self.rollups {
+            rollups.push(batch)?;
         }
         self.rows += batch.num_rows() as u64;
         self.writer.push(batch)
@@ -156,6 +166,7 @@ impl SegmentWriter {
     pub(crate) fn finish(self, first: u64, last: u64, layout: &Layout) -> Result<SegmentEntry> {
         let layout_json = serde_json::to_string(layout)
             .map_err(|error| Error::Internal(format!("a layout has no JSON form: {error}")))?;
+        let rollups = self.rollups.map(Rollups::finish).transpose()?;
         let written = self.writer.finish(vec![
             ("tallyport.format", SEGMENT_FORMAT.to_string()),
             ("tallyport.sequences", format!("{first}-{last}")),
@@ -175,7 +186,7 @@ impl SegmentWriter {
             time_max_ns: self.time_max_ns,
             event_types: self.event_types.into_iter().collect(),
             layout: layout.clone(),
-            rollups: Vec::new(),
+            rollups: rollups.unwrap_or_default(),
         })
     }
 }

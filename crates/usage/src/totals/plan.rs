@@ -2,6 +2,7 @@
 
 use domain::meter::Meter;
 
+use super::hours;
 use crate::columns::{Column, KEY_COLUMNS, Texts};
 use crate::query::{GroupKey, TotalsQuery};
 use crate::row::nanoseconds;
@@ -28,6 +29,8 @@ pub(super) struct Plan<'q> {
 #[derive(Debug)]
 pub(super) struct MeterPlan<'q> {
     pub(super) meter: &'q Meter,
+    /// Key of its rule.
+    pub(super) rule: String,
     /// Column of its readings.
     pub(super) reading: usize,
     pub(super) valid: Nanoseconds,
@@ -38,6 +41,7 @@ impl<'q> Plan<'q> {
         let mut columns = KEY_COLUMNS.to_vec();
         let meters = query.meters.iter().map(|meter| MeterPlan {
             meter,
+            rule: meter.rule.key(),
             reading: place(&mut columns, Column::Reading(meter.rule.clone())),
             valid: valid(meter),
         });
@@ -71,6 +75,17 @@ impl<'q> Plan<'q> {
             keys,
             filters,
         }
+    }
+}
+
+impl Plan<'_> {
+    /// What is seen outside the whole hours of each meter.
+    pub(super) fn edges(&self) -> Visible {
+        self.visible.with_ranges(|range| {
+            let meters = self.meters.iter();
+            let edges = meters.flat_map(|meter| hours::edges(range, &meter.valid));
+            edges.filter(|edge| !edge.is_empty()).collect()
+        })
     }
 }
 

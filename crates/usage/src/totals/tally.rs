@@ -13,9 +13,11 @@ use ethnum::I256;
 use super::groups::{CodeCache, Groups, NONE, Texts};
 use super::plan::{MeterPlan, Plan};
 use super::windows::WindowCache;
+use super::{hours, rolled};
 use crate::columns::{Keys, Strings};
 use crate::error::{Error, Result};
 use crate::query::TotalRow;
+use crate::rollup::{HOUR_NS, RollupRow};
 use crate::row::instant;
 use crate::visible::stretch;
 
@@ -33,6 +35,7 @@ pub(super) struct Tally<'p> {
     filters: Vec<CodeCache>,
     unique_values: usize,
     group: Vec<u32>,
+    split_an_hour: bool,
 }
 
 /// A batch with its columns looked up.
@@ -57,11 +60,13 @@ impl<'p> Tally<'p> {
             filters: caches(plan.filters.len()),
             unique_values: 0,
             group: vec![NONE; GROUP_HEAD + plan.keys.len()],
+            split_an_hour: false,
         }
     }
 
-    /// Folds the rows of a batch that are seen.
-    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Folds the rows of a batch that are seen; of a meter that is `rolled` those outside whole
+    /// hours.
+    pub(super) fn add(&mut self, batch: &RecordBatch, rolled: &[bool]) -> Result<()> {
         let plan = self.plan;
         let keys = Keys::of(batch);
         let strings = |columns: &[usize]| -> Vec<Strings<'_>> {
@@ -81,10 +86,18 @@ impl<'p> Tally<'p> {
         for (cache, column) in caches.chain(self.filters.iter_mut().zip(&view.filters)) {
             cache.turn_to(*column);
         }
-        plan.visible.each_stretch(&view.keys, |run, rows| {
-            for (number, meter) in plan.meters.iter().enumerate() {
-                if meter.meter.rule.event_type == run.event_type {
-                    self.add_stretch(&view, number, meter, &rows)?;
+        plan.visible.each_stretch(&view.keys, |run, range, rows| {
+            let meters = plan.meters.iter().enumerate();
+            for (number, meter) in
+                meters.filter(|(_, meter)| meter.meter.rule.event_type == run.event_type)
+            {
+                if !rolled[number] {
+                    self.add_stretch(&view, number, &rows)?;
+                    continue;
+                }
+                for edge in hours::edges(range, &meter.valid) {
+                    let rows = stretch(view.keys.time, &rows, &edge);
+                    self.add_stretch(&view, number, &rows)?;
                 }
             }
             Ok(())
@@ -92,13 +105,8 @@ impl<'p> Tally<'p> {
     }
 
     /// Folds rows of one organization and event type, sorted by time, for one meter.
-    fn add_stretch(
-        &mut self,
-        view: &View<'_>,
-        number: usize,
-        meter: &MeterPlan<'_>,
-        rows: &Range<usize>,
-    ) -> Result<()> {
+    fn add_stretch(&mut self, view: &View<'_>, number: usize, rows: &Range<usize>) -> Result<()> {
+        let meter = &self.plan.meters[number];
         let mut rest = stretch(view.keys.time, rows, &meter.valid);
         while !rest.is_empty() {
             let (_, end, window) = self.windows.around(view.keys.time[rest.start]);
@@ -223,6 +231,35 @@ impl<'p> Tally<'p> {
         }
         let new = || Fold::new(meter.meter.rule.aggregation);
         self.groups.place(&self.group, new)
+    }
+
+    /// Merges a row of a rollup into a meter's totals.
+    pub(super) fn add_rolled(&mut self, number: usize, row: &RollupRow<'_>) -> Result<()> {
+        let query = self.plan.query;
+        let passes = query.filters.iter().all(|filter| {
+            let value = rolled::value(&filter.key, row);
+            value.is_some_and(|value| filter.values.iter().any(|passing| passing == value))
+        });
+        let (_, end, window) = self.windows.around(row.hour);
+        self.split_an_hour |= end < row.hour.saturating_add(HOUR_NS);
+        if !passes {
+            return Ok(());
+        }
+        self.group[0] = u32::try_from(number).unwrap_or(u32::MAX);
+        self.group[1] = window;
+        for (slot, key) in self.group[GROUP_HEAD..].iter_mut().zip(&query.group_by) {
+            let value = rolled::value(key, row);
+            *slot = value.map_or(NONE, |text| self.texts.number(text));
+        }
+        let aggregation = self.plan.meters[number].meter.rule.aggregation;
+        let place = self.groups.place(&self.group, || Fold::new(aggregation))?;
+        row.rolled.merge_into(self.groups.fold(place));
+        Ok(())
+    }
+
+    /// Whether a row of a rollup lay in two windows, which spoils the totals.
+    pub(super) fn split_an_hour(&self) -> bool {
+        self.split_an_hour
     }
 
     /// The totals, ordered by meter, window and keys.

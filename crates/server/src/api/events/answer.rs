@@ -42,7 +42,7 @@ impl Detail {
 /// What became of the events of one request.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Outcomes {
+pub(super) struct ReceivedOut {
     /// How many became what.
     counts: Counts,
     /// One per event, in order; absent for a stream of lines.
@@ -168,7 +168,7 @@ impl Answer {
             index,
             outcome: OutcomeOut::new(outcome),
         });
-        let body = Outcomes {
+        let body = ReceivedOut {
             counts: self.counts,
             outcomes: self
                 .all
@@ -195,8 +195,8 @@ impl Answer {
             })
             .collect();
         let message = format!(
-            "{refused} of {received} events are malformed and were not taken; the other {stored} \
-             are stored, and sending all of them again is harmless"
+            "{refused} of {received} events are malformed and were not taken; the others are \
+             stored, and sending all again is harmless"
         );
         ApiError::new(Code::MalformedEvents, message)
             .with("received", received)

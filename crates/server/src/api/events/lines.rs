@@ -80,7 +80,7 @@ impl Lines {
     fn cut(&mut self, end: usize) -> Block {
         let bytes = self.buffer.split_to(end).freeze();
         let first_line = self.next_line;
-        let newlines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        let newlines = bytes.split(|byte| *byte == b'\n').count() - 1;
         self.next_line += u64::try_from(newlines).expect("a length fits");
         Block { first_line, bytes }
     }

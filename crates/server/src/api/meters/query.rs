@@ -8,6 +8,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
+use domain::aggregation::Fold;
 use domain::meter::Meter;
 use domain::range::TimeRange;
 use domain::tree::Scope;
@@ -232,9 +233,13 @@ async fn answer(
     }
     let as_of = app.usage.watermark().await?;
     let totals = app.usage.totals(query, as_of).await?;
-    let names = groups.into_iter().map(|(name, _)| name).collect();
-    let range = asked.range();
-    let table = MeterTable::new(totals, &Asked { range, names });
+    let is_single = groups.is_empty() && asked.window_size.is_none();
+    let asked = Asked {
+        range: asked.range(),
+        names: groups.into_iter().map(|(name, _)| name).collect(),
+        empty: is_single.then(|| Fold::new(newest.rule.aggregation)),
+    };
+    let table = MeterTable::new(totals, &asked);
     if wants_csv(headers) {
         return table.csv();
     }

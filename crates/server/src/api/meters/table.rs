@@ -22,6 +22,8 @@ pub(super) struct Asked {
     pub(super) range: TimeRange,
     /// Names of the groups, in order.
     pub(super) names: Vec<String>,
+    /// What a single row says where nothing was read.
+    pub(super) empty: Option<Fold>,
 }
 
 /// Totals of a meter.
@@ -60,7 +62,13 @@ type Place = (Option<Window>, Vec<Option<String>>);
 impl MeterTable {
     /// Joins the versions of a meter and drops groups without a number.
     pub(super) fn new(totals: Vec<TotalRow>, asked: &Asked) -> Self {
-        let mut data: Vec<TableRow> = join_versions(totals)
+        let mut totals = join_versions(totals);
+        if let Some(empty) = &asked.empty
+            && totals.is_empty()
+        {
+            totals.insert((None, Vec::new()), empty.clone());
+        }
+        let mut data: Vec<TableRow> = totals
             .into_iter()
             .filter_map(|((window, keys), fold)| {
                 let value = fold.value()?;

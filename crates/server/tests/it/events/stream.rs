@@ -38,7 +38,8 @@ async fn a_stream_answers_counts_and_what_was_not_accepted() {
         {
           "code": "malformed_event",
           "index": 2,
-          "message": "the event is not a CloudEvents object: key must be a string at line 1 column 2",
+          "message": "the event is not a CloudEvents object: key must be a string at
+      line 1 column 2",
           "outcome": "refused"
         },
         {
@@ -54,12 +55,14 @@ async fn a_stream_answers_counts_and_what_was_not_accepted() {
     400 application/problem+json
     {
       "code": "malformed_events",
-      "detail": "1 of 4 events are malformed and were not taken; the other 3 are stored, and sending all of them again is harmless",
+      "detail": "1 of 4 events are malformed and were not taken; the others are stored,
+      and sending all again is harmless",
       "events": [
         {
           "code": "malformed_event",
           "index": 2,
-          "message": "the event is not a CloudEvents object: key must be a string at line 1 column 2"
+          "message": "the event is not a CloudEvents object: key must be a string at
+      line 1 column 2"
         }
       ],
       "received": 4,
@@ -78,11 +81,9 @@ async fn a_long_stream_in_small_pieces_is_stored_whole_and_in_order() {
     let server = TestServer::start().await;
     let key = server.key(server.root().await, Role::Owner).await;
     let events = 9_000;
-    let lines: String = (0..events)
-        .map(|number| format!("{}\n", event(&number.to_string())))
-        .collect();
-    let bad = "{\n";
-    let body = (lines + bad).into_bytes();
+    let lines = (0..events).map(|number| event(&number.to_string()).to_string());
+    let lines: Vec<String> = lines.chain(["{".to_owned()]).collect();
+    let body = lines.join("\n").into_bytes();
     assert!(body.len() > 1_000_000, "it takes several batches");
     let pieces: Vec<Vec<u8>> = body.chunks(7_001).map(<[u8]>::to_vec).collect();
     let pieces = futures::stream::iter(pieces).map(Ok::<_, std::io::Error>);
@@ -106,7 +107,15 @@ async fn a_line_over_the_limit_is_refused_alone() {
     let key = server.key(server.root().await, Role::Owner).await;
     let body = format!("{}\n{}\n{}\n", event("a"), "x".repeat(50_000), event("b"));
     let answer = server.send(&key, PATH, "application/x-ndjson", &body).await;
-    assert_snapshot!(answer.json()["events"], @r#"[{"code":"malformed_event","index":1,"message":"the line has more than 1000 bytes (limits.events_line_bytes_max)"}]"#);
+    assert_snapshot!(format!("{:#}", answer.json()["events"]), @r#"
+    [
+      {
+        "code": "malformed_event",
+        "index": 1,
+        "message": "the line has more than 1000 bytes (limits.events_line_bytes_max)"
+      }
+    ]
+    "#);
     assert_eq!(
         server
             .get(&key, PATH)

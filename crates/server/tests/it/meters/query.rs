@@ -213,12 +213,20 @@ async fn groups_and_filters_tell_usage_apart() {
 }
 
 #[tokio::test]
-async fn nothing_to_count_gives_no_row() {
+async fn nothing_to_count_is_zero_without_a_window_and_no_row_with_one() {
     let (server, key) = metered().await;
-    let answer = server
-        .get(&key, &format!("{PATH}/sum/query?windowSize=DAY"))
-        .await;
-    assert_eq!(answer.json()["data"], json!([]));
+    let data = async |query: &str| {
+        let answer = server.get(&key, &format!("{PATH}/{query}")).await;
+        answer.json()["data"].take()
+    };
+    assert_eq!(data("sum/query?windowSize=DAY").await, json!([]));
+    assert_eq!(data("sum/query?groupBy=region").await, json!([]));
+    assert_eq!(data("sum/query").await[0]["value"], json!(0));
+    assert_eq!(
+        data("max/query").await,
+        json!([]),
+        "there is no largest of none"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,90 @@
+//! One list of stories, told on SQLite and on PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a story stops at the first thing that goes wrong"
+)]
+
+mod access;
+mod control;
+mod exports;
+mod messages;
+mod opening;
+mod pages;
+mod random;
+mod rules;
+mod servers;
+mod world;
+
+/// Declares each story once and runs it on both databases.
+macro_rules! stories {
+    ($($module:ident: $($story:ident)*;)*) => {
+        mod sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    let server = crate::servers::sqlite().await;
+                    crate::$module::$story(server.metadata.clone()).await;
+                    server.metadata.close().await;
+                }
+            )*)*
+        }
+
+        mod postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    let server = crate::servers::postgres().await;
+                    crate::$module::$story(server.metadata.clone()).await;
+                    server.metadata.close().await;
+                }
+            )*)*
+        }
+    };
+}
+
+stories! {
+    control:
+        a_read_at_an_old_revision_is_unchanged_by_later_changes
+        a_move_splits_usage_between_the_old_parent_and_the_new
+        attributes_change_from_a_date_on
+        what_is_there_already_makes_no_revision
+        a_dropped_change_leaves_nothing_behind
+        parallel_changes_get_revisions_of_their_own
+        several_changes_of_one_thing_share_a_revision
+        names_resolve_only_inside_the_scope
+        an_archived_meter_frees_its_slug
+        a_meter_keeps_every_field;
+    random:
+        random_changes_leave_every_older_revision_alone;
+    rules:
+        names_that_must_be_unique_are_refused_by_the_name_of_their_constraint
+        organizations_lie_only_where_their_kind_may
+        rates_neither_overlap_nor_price_what_cannot_be_rated
+        fields_over_their_limits_are_refused_by_name
+        what_is_not_there_is_not_found;
+    access:
+        a_session_ends_when_idle_deleted_or_disabled
+        a_new_password_keeps_only_the_session_that_set_it
+        a_rotated_key_works_until_its_overlap_is_over
+        a_key_notes_its_use_and_ends_once
+        roles_are_given_once_and_taken_back
+        failed_logins_are_counted_in_a_window;
+    exports:
+        fifty_parallel_requests_give_exactly_five_active_exports
+        a_row_of_every_kind_takes_every_status
+        a_stale_worker_settles_nothing
+        the_watermark_is_pinned_at_the_first_claim
+        claims_are_fair_between_organizations
+        parallel_workers_never_share_an_export
+        the_same_request_again_finds_its_export
+        an_artifact_expires_and_the_row_stays
+        only_our_own_exports_can_be_cancelled;
+    messages:
+        a_callback_is_written_with_the_end_it_tells_about
+        a_late_sender_settles_nothing
+        one_process_at_a_time_holds_the_data_directory;
+    pages:
+        every_list_comes_in_pages_without_gaps_or_repeats
+        lists_show_only_what_lies_below_the_requester;
+}

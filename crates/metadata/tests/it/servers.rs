@@ -1,0 +1,44 @@
+//! A fresh database for every story.
+
+use metadata::{Metadata, Options};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
+
+/// An open database and what it lies in.
+pub(crate) struct Server {
+    pub(crate) metadata: Metadata,
+    _folder: Option<TempDir>,
+}
+
+/// An SQLite file in a folder of its own.
+pub(crate) async fn sqlite() -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::file(folder.path().join("metadata.db"));
+    Server {
+        metadata: Metadata::open(options).await.unwrap(),
+        _folder: Some(folder),
+    }
+}
+
+/// A database of its own on the PostgreSQL server of the test run.
+pub(crate) async fn postgres() -> Server {
+    let Ok(url) = std::env::var("TALLYPORT_TEST_POSTGRES") else {
+        panic!(
+            "TALLYPORT_TEST_POSTGRES names no PostgreSQL server: run `cargo xtask test`, \
+             which starts one"
+        );
+    };
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).unwrap();
+    let name = format!("story_{:016x}", u64::from_le_bytes(random));
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    sqlx::query(create).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let base = url.rsplit_once('/').map_or(url.as_str(), |(base, _)| base);
+    let options = Options::postgres(format!("{base}/{name}"));
+    Server {
+        metadata: Metadata::open(options).await.unwrap(),
+        _folder: None,
+    }
+}

@@ -1,0 +1,155 @@
+//! `POST /api/v1/setup`: what `tallyport apply` declares.
+
+use insta::assert_snapshot;
+use metadata::Role;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, TestServer};
+
+const FIRST: &str = "
+organizations:
+  - name: United
+    currency: USD
+    aliases: [UA]
+    organizations:
+      - name: Express
+        kind: additional_production
+        organizations:
+          - {name: Regional, since: 2013-01-01}
+      - {name: Trial, kind: sandbox, realmId: trial-realm}
+users:
+  - {name: ann, roles: [{role: owner}], passwordEnv: ANN}
+  - {name: bob, organization: Trial, roles: [{role: analyst}]}
+keys:
+  - {name: ingest, role: writer}
+meters:
+  - slug: hours
+    name: Hours in the air
+    eventType: flight
+    aggregation: SUM
+    valueProperty: $.hours
+    scalar: {name: HOURS}
+    jobLevelLayout: data_integration
+rates:
+  - {meter: hours, kind: ipu, price: 0.16}
+  - {meter: hours, kind: ipu, price: 0.20, since: 2014-01-01}
+  - {meter: hours, kind: money, organization: UA, tiers: [{upTo: 100, price: 2}, {price: 1.5}]}
+";
+
+const SECOND: &str = "
+organizations:
+  - name: United
+    currency: EUR
+    organizations:
+      - {name: Express, kind: additional_production}
+      - name: Trial
+        kind: sandbox
+      - name: Regional
+        since: 2013-01-01
+        moves: [{parent: Express, since: 2013-02-01}]
+meters:
+  - slug: hours
+    name: Hours flown
+    eventType: flight
+    aggregation: SUM
+    valueProperty: $.hours
+    scalar: {name: HOURS}
+    jobLevelLayout: data_integration
+rates:
+  - {meter: hours, kind: ipu, price: 0.16}
+  - {meter: hours, kind: ipu, price: 0.25, since: 2014-01-01}
+";
+
+async fn apply(server: &TestServer, setup: &str, dry_run: bool) -> Value {
+    let body = json!({
+        "setup": setup, "environment": {"ANN": "long enough"}, "dryRun": dry_run,
+    });
+    let path = "/api/v1/setup";
+    let answer = server.post(server.token(), path, &body.to_string()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    answer.json()
+}
+
+fn lines(applied: &Value) -> String {
+    let changes = applied["changes"].as_array().unwrap().iter();
+    let lines: Vec<_> = changes.map(|line| line.as_str().unwrap()).collect();
+    crate::harness::redact(&lines.join("\n"))
+}
+
+#[tokio::test]
+async fn a_file_applied_twice_changes_nothing_the_second_time() {
+    let server = TestServer::start().await;
+    let planned = apply(&server, FIRST, true).await;
+    let done = apply(&server, FIRST, false).await;
+    assert_snapshot!(lines(&done), @"");
+    assert_eq!(
+        planned["changes"].as_array().unwrap().len(),
+        done["changes"].as_array().unwrap().len()
+    );
+    assert_eq!(planned["secrets"], json!([]), "a dry run makes nothing");
+    let secrets: Vec<_> = done["secrets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|made| &made["of"])
+        .collect();
+    assert_eq!(secrets, [r#"user "bob""#, r#"key "ingest""#]);
+    server.session("ann", "long enough").await;
+    let again = apply(&server, FIRST, false).await;
+    assert_eq!(lines(&again), "");
+    assert_eq!(again["secrets"], json!([]));
+}
+
+#[tokio::test]
+async fn a_changed_file_changes_what_it_mentions_and_then_nothing() {
+    let server = TestServer::start().await;
+    apply(&server, FIRST, false).await;
+    let planned = apply(&server, SECOND, true).await;
+    assert_snapshot!(lines(&planned), @"");
+    let done = apply(&server, SECOND, false).await;
+    assert_eq!(lines(&done), lines(&planned));
+    assert_eq!(lines(&apply(&server, SECOND, false).await), "");
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_a_rule_writes_nothing() {
+    let server = TestServer::start().await;
+    let mut shown = String::new();
+    for setup in [
+        "organizations: []",
+        "organizations:\n  - name: A\n    knid: sandbox",
+        "organizations:\n  - {name: A}\n  - {name: B}",
+        "organizations: [{name: A, kind: sandbox}]",
+        "organizations: [{name: A, organizations: [{name: B, organizations: [{name: C}]}]}]",
+        "organizations: [{name: A, organizations: [{name: A}]}]",
+        "organizations: [{name: A}]\nusers: [{name: u, organization: X}]",
+        "organizations: [{name: A}]\nusers: [{name: u, password: short}]",
+        "organizations: [{name: A}]\nusers: [{name: u, roles: [{role: king}]}]",
+        "organizations: [{name: A}]\nusers: [{name: u, passwordEnv: NOT_SET}]",
+        "organizations: [{name: A}]\nrates: [{meter: m, kind: ipu, price: 1}]",
+        "organizations: [{name: A}]\nmeters: [{slug: m, eventType: e, aggregation: SUM}]",
+        "organizations: [{name: A}]\nentitlements: [{product: x}]",
+        "organizations: [{name: A, since: soon}]",
+    ] {
+        let body = json!({"setup": setup}).to_string();
+        let answer = server.post(server.token(), "/api/v1/setup", &body).await;
+        let detail = answer.json()["detail"].clone();
+        shown += &format!("{} {}\n", answer.status, detail.as_str().unwrap());
+    }
+    assert_snapshot!(shown, @"");
+    let page = metadata::PageRequest::default();
+    let accounts = server.app().metadata.list_accounts(&page);
+    assert_eq!(accounts.await.unwrap().items.len(), 1);
+}
+
+#[tokio::test]
+async fn only_a_server_administrator_applies() {
+    let server = TestServer::start().await;
+    let path = "/api/v1/setup";
+    let body = json!({"setup": FIRST}).to_string();
+    let owner = server.key(server.root().await, Role::Owner).await;
+    assert_eq!(server.post(&owner, path, &body).await.status, 403);
+    let without = server.request(Method::POST, path).body(body);
+    assert_eq!(Answer::of(without).await.status, 401);
+}

@@ -1,0 +1,10 @@
+//! Usage in: told apart, durable, exactly once, whatever happens to disk and process.
+
+mod bits;
+mod conformance;
+mod faults;
+mod fixture;
+mod journal;
+mod kill;
+mod model;
+mod outcomes;
