@@ -234,7 +234,7 @@ def main():
     database = duckdb.connect()
     with tempfile.TemporaryDirectory() as folder:
         open_flights(database, options.flights, folder)
-    (flown,) = database.sql("SELECT count(*) FROM flights").fetchone()
+    ((flown,),) = database.sql("SELECT count(*) FROM flights").fetchall()
     wrong, figures = check(demo, database, carriers)
     if options.full_year and flown != 327346:
         wrong.insert(0, f"{options.flights}: {flown} flights with air time, expected 327346")

@@ -39,7 +39,8 @@ pub(crate) struct Flight<'a> {
     dep_delay: &'a str,
     /// The carrier's two-character code.
     pub(crate) carrier: &'a str,
-    flight: &'a str,
+    #[serde(rename = "flight")]
+    number: &'a str,
     tailnum: &'a str,
     origin: &'a str,
     dest: &'a str,
@@ -140,8 +141,8 @@ impl<'a> Flight<'a> {
                 folder: self.dest,
                 asset,
                 asset_type: asset.and_then(|tail| planes.type_of(tail)),
-                task_id: self.flight,
-                task_name: self.flight,
+                task_id: self.number,
+                task_name: self.number,
                 task_run_id: row,
                 start,
                 status,
@@ -161,7 +162,10 @@ impl FlightEvent<'_> {
     /// Moves the flight by whole days into the 24 hours that end `now`, as an event of its own.
     fn moved_before(mut self, now: Timestamp) -> Self {
         let day = SignedDuration::from_hours(24);
-        let days = now.duration_since(self.time).as_secs().div_euclid(day.as_secs());
+        let days = now
+            .duration_since(self.time)
+            .as_secs()
+            .div_euclid(day.as_secs());
         let shift = day * i32::try_from(days).unwrap_or(0);
         self.time = self.time.saturating_add(shift).unwrap_or(now);
         self.data.start = self.data.start.saturating_add(shift).unwrap_or(now);
@@ -330,7 +334,10 @@ mod tests {
         let flight: Flight<'_> = record.deserialize(Some(&header)).unwrap();
         let planes = Planes::read().unwrap();
         let moved = |now: &str| {
-            let event = flight.event(7, &planes).unwrap().moved_before(now.parse().unwrap());
+            let event = flight
+                .event(7, &planes)
+                .unwrap()
+                .moved_before(now.parse().unwrap());
             format!("{} {} from {}", event.id, event.time, event.data.start)
         };
         assert_eq!(

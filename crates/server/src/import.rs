@@ -22,11 +22,11 @@ use std::sync::Arc;
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use convert::{Convert, split, write_refused};
 pub(crate) use cutter::Block;
-pub use error::Error;
+pub(crate) use error::Error;
 pub(crate) use mapping::Mapping;
 pub(crate) use progress::Progress;
 pub(crate) use source::{Format, Source};
-pub(crate) use tally::{NotAccepted, Tally};
+pub(crate) use tally::Tally;
 pub(crate) use target::{HttpTarget, StoreTarget, Target};
 
 /// Bytes of input after which a block ends at the next record.
@@ -38,7 +38,7 @@ const BLOCKS_MAX: usize = 12;
 /// Requests of events on their way to a server at once.
 const REQUESTS_MAX: usize = 4;
 /// Batches on their way into an open store at once.
-const BATCHES_MAX: usize = 2;
+const BATCHES_MAX: usize = 4;
 /// Events that were not accepted and are named in the report.
 const NAMED_MAX: usize = 20;
 /// Blocks between two writings of the checkpoint.

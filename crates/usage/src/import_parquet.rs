@@ -171,11 +171,14 @@ mod tests {
 
     fn file(columns: Vec<(&str, ArrayRef)>) -> tempfile::NamedTempFile {
         let batch = RecordBatch::try_from_iter_with_nullable(
-            columns.into_iter().map(|(name, column)| (name, column, true)),
+            columns
+                .into_iter()
+                .map(|(name, column)| (name, column, true)),
         )
         .unwrap();
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut writer = ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), None).unwrap();
+        let mut writer =
+            ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         file
@@ -189,10 +192,16 @@ mod tests {
         let inner: ArrayRef = Arc::new(Int64Array::from(vec![Some(7), None]));
         let inner = StructArray::try_from(vec![("n", inner)]).unwrap();
         file(vec![
-            ("id", Arc::new(StringArray::from(vec!["1", "2"])) as ArrayRef),
+            (
+                "id",
+                Arc::new(StringArray::from(vec!["1", "2"])) as ArrayRef,
+            ),
             ("time", Arc::new(time.with_timezone("UTC"))),
             ("amount", Arc::new(decimal)),
-            ("ratio", Arc::new(Float64Array::from(vec![Some(0.1), Some(f64::NAN)]))),
+            (
+                "ratio",
+                Arc::new(Float64Array::from(vec![Some(0.1), Some(f64::NAN)])),
+            ),
             ("kind", Arc::new(kinds)),
             ("yes", Arc::new(BooleanArray::from(vec![Some(true), None]))),
             ("inner", Arc::new(inner)),
@@ -220,8 +229,14 @@ mod tests {
     fn rows_come_in_pieces_of_the_asked_size() {
         let file = sample();
         let mut rows = Rows::open(file.path(), &["id"], false).unwrap();
-        assert_eq!(rows.next(1).unwrap().unwrap().json_lines(), "{\"id\":\"1\"}\n");
-        assert_eq!(rows.next(1).unwrap().unwrap().json_lines(), "{\"id\":\"2\"}\n");
+        assert_eq!(
+            rows.next(1).unwrap().unwrap().json_lines(),
+            "{\"id\":\"1\"}\n"
+        );
+        assert_eq!(
+            rows.next(1).unwrap().unwrap().json_lines(),
+            "{\"id\":\"2\"}\n"
+        );
         assert!(rows.next(1).unwrap().is_none());
     }
 

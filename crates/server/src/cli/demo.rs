@@ -19,8 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Global;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::run::{Running, start};
 use crate::log;
+use crate::run::{Running, start};
 use credentials::Credentials;
 use told::Told;
 

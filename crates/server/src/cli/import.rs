@@ -102,7 +102,8 @@ impl Import {
                 checkpoints: data_dir.is_dir().then(|| data_dir.join(CHECKPOINTS)),
             };
             let tally = import::run(request, Arc::clone(target)).await;
-            let tally = tally.with_context(|| format!("import of {} ended early", file.display()))?;
+            let tally =
+                tally.with_context(|| format!("import of {} ended early", file.display()))?;
             if !json {
                 tell(file, &tally);
             }
@@ -175,14 +176,14 @@ impl Opened {
 }
 
 /// The organization a name means in any account; without one, the root of the only account.
-async fn find_namespace(
-    metadata: &Metadata,
-    name: Option<&str>,
-) -> anyhow::Result<OrganizationId> {
+async fn find_namespace(metadata: &Metadata, name: Option<&str>) -> anyhow::Result<OrganizationId> {
     let accounts = metadata.list_accounts(&PageRequest::default()).await?.items;
     let Some(name) = name else {
         let [account] = accounts.as_slice() else {
-            anyhow::bail!("there are {} accounts: name one by --namespace", accounts.len());
+            anyhow::bail!(
+                "there are {} accounts: name one by --namespace",
+                accounts.len()
+            );
         };
         return Ok(account.root);
     };
@@ -190,7 +191,11 @@ async fn find_namespace(
     for account in accounts {
         let control = metadata.snapshot(account.id, None).await?;
         let scope = control.scope_of(account.root);
-        found.extend(control.resolve(&scope, name).map(|organization| organization.id));
+        found.extend(
+            control
+                .resolve(&scope, name)
+                .map(|organization| organization.id),
+        );
     }
     match found.as_slice() {
         [id] => Ok(*id),
@@ -202,7 +207,10 @@ async fn find_namespace(
 fn tell(file: &Path, tally: &Tally) {
     println!("{}: {}", file.display(), tally.sentence());
     for named in &tally.named {
-        eprintln!("  record {}: {}: {}", named.record, named.code, named.message);
+        eprintln!(
+            "  record {}: {}: {}",
+            named.record, named.code, named.message
+        );
     }
 }
 

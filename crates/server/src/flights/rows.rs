@@ -65,7 +65,9 @@ impl FlightRows {
             .event(flight.row.unwrap_or(index), &self.planes)
             .map_err(|error| error.to_string())?;
         let event = match self.replay {
-            Some(replay) if flight.is_on(replay.month, replay.day) => event.moved_before(replay.now),
+            Some(replay) if flight.is_on(replay.month, replay.day) => {
+                event.moved_before(replay.now)
+            }
             Some(_) => return Ok(None),
             None => event,
         };

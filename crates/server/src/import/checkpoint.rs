@@ -70,7 +70,7 @@ impl Checkpoint {
     pub(crate) fn advance(&mut self, records: u64) -> Result<()> {
         self.stored.records = records;
         self.blocks += 1;
-        if self.blocks % CHECKPOINT_BLOCKS == 0 {
+        if self.blocks.is_multiple_of(CHECKPOINT_BLOCKS) {
             self.write()?;
         }
         Ok(())
@@ -92,7 +92,11 @@ impl Checkpoint {
 
     /// Forgets it: the file is done.
     pub(crate) fn remove(&self) -> Result<()> {
-        match self.path.as_ref().map(|path| (path, std::fs::remove_file(path))) {
+        match self
+            .path
+            .as_ref()
+            .map(|path| (path, std::fs::remove_file(path)))
+        {
             Some((path, Err(source))) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(io("remove", path, source))
             }
@@ -114,7 +118,9 @@ fn identity(path: &Path, plan: &str) -> std::io::Result<String> {
         hasher.update(&end);
     }
     let digest = hasher.finalize();
-    Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    Ok(digest
+        .iter()
+        .fold(String::new(), |name, byte| format!("{name}{byte:02x}")))
 }
 
 fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {

@@ -39,7 +39,10 @@ impl Convert {
             (Format::Csv, None) => Err(Error::MappingMissing),
             (Format::Csv, Some(mapping)) => {
                 let header = split(&source.header()?, mapping.delimiter);
-                let places = mapping.columns().into_iter().map(|column| place(&header, column));
+                let places = mapping
+                    .columns()
+                    .into_iter()
+                    .map(|column| place(&header, column));
                 Ok(Self::Csv {
                     places: places.collect::<Result<_>>()?,
                     mapping,
@@ -99,7 +102,9 @@ pub(crate) fn split(header: &[u8], delimiter: u8) -> csv::StringRecord {
     // A header that is no CSV has no columns, which is what the mapping then hears.
     let read = reader.read_byte_record(&mut record).unwrap_or(false);
     let fields = record.iter().filter(|_| read);
-    fields.map(|field| String::from_utf8_lossy(field).trim().to_owned()).collect()
+    fields
+        .map(|field| String::from_utf8_lossy(field).trim().to_owned())
+        .collect()
 }
 
 fn place(header: &csv::StringRecord, column: &str) -> Result<usize> {

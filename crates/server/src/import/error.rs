@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use domain::kind::Kind;
-
 /// Why an import ended early. What was delivered before stays, and the next run goes on after it.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// A file cannot be read or written.
     #[error("could not {action} {}", path.display())]
     Io {
@@ -90,23 +88,4 @@ pub enum Error {
     /// A thread of the import ended unexpectedly.
     #[error("a thread of the import ended unexpectedly")]
     Broken,
-}
-
-impl Error {
-    /// The class of the error.
-    pub fn kind(&self) -> Kind {
-        match self {
-            Self::Io { .. } | Self::Unreachable { .. } => Kind::Unavailable,
-            Self::UnknownFormat { .. }
-            | Self::UnknownColumn { .. }
-            | Self::MappingMissing
-            | Self::Mapping { .. }
-            | Self::RecordTooLong { .. }
-            | Self::Zip { .. }
-            | Self::Parquet { .. }
-            | Self::Answer { .. } => Kind::Invalid,
-            Self::Store(error) => error.kind(),
-            Self::Broken => Kind::Internal,
-        }
-    }
 }

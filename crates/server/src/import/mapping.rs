@@ -113,9 +113,15 @@ impl Mapping {
             members: Vec::new(),
             whole: None,
         };
-        if let Some(name) = read.attributes.keys().find(|name| !ATTRIBUTES.contains(&&***name)) {
+        if let Some(name) = read
+            .attributes
+            .keys()
+            .find(|name| !ATTRIBUTES.contains(&&***name))
+        {
             let known = ATTRIBUTES.join(", ");
-            return Err(format!("attributes.{name} is unknown: expected one of {known}"));
+            return Err(format!(
+                "attributes.{name} is unknown: expected one of {known}"
+            ));
         }
         for name in &ATTRIBUTES[..REQUIRED] {
             if !read.attributes.contains_key(*name) {
@@ -152,7 +158,11 @@ impl Mapping {
             (Some(column), None, false) => Origin::Column(self.column(column)),
             (None, Some(text), false) => Origin::Constant(text),
             (None, None, true) => Origin::Row,
-            _ => return Err(format!("{at}: expected one of column, constant and row: true")),
+            _ => {
+                return Err(format!(
+                    "{at}: expected one of column, constant and row: true"
+                ));
+            }
         };
         let value_type = member.value_type.as_deref().unwrap_or(usual);
         let value_type = ValueType::read(value_type, member.format, member.zone.as_deref())
@@ -284,7 +294,14 @@ data:
     #[test]
     fn a_record_becomes_a_cloud_event() {
         assert_eq!(
-            write(&["ann", "31.03.2024 03:30", "org", "1.50", "TRUE", "{\"a\": [1]}"]),
+            write(&[
+                "ann",
+                "31.03.2024 03:30",
+                "org",
+                "1.50",
+                "TRUE",
+                "{\"a\": [1]}"
+            ]),
             concat!(
                 r#"{"specversion":"1.0","id":"7","organization":"org","source":"billing","#,
                 r#""subject":"ann","time":"2024-03-31T01:30:00Z","type":"call","#,
@@ -308,10 +325,12 @@ data:
 
     #[test]
     fn a_mapping_that_does_not_hold_says_where() {
-        let refused = |from: &str, to: &str| {
-            Mapping::parse(FORM.replace(from, to), false).unwrap_err()
-        };
-        assert_eq!(refused("  subject: {column: who}\n", ""), "attributes.subject is missing");
+        let refused =
+            |from: &str, to: &str| Mapping::parse(FORM.replace(from, to), false).unwrap_err();
+        assert_eq!(
+            refused("  subject: {column: who}\n", ""),
+            "attributes.subject is missing"
+        );
         assert_eq!(
             refused("{constant: eu}", "{constant: eu, row: true}"),
             "data.region: expected one of column, constant and row: true"

@@ -123,7 +123,11 @@ impl Source {
     /// The next records; `None` at the end or at the limit.
     pub(crate) fn next(&mut self) -> Result<Option<Raw>> {
         loop {
-            let border = if self.done < self.skip { self.skip } else { self.end };
+            let border = if self.done < self.skip {
+                self.skip
+            } else {
+                self.end
+            };
             if self.done == border {
                 return Ok(None);
             }

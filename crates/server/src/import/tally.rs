@@ -70,19 +70,18 @@ impl Tally {
             0 => String::new(),
             records => format!(" ({records} records were done by an earlier run)"),
         };
-        if self.accepted == 0 && self.conflict == 0 && self.refused == 0 {
-            return format!(
-                "nothing new: all {} events were known already{skipped}",
-                self.received
-            );
-        }
+        let new = if self.accepted == 0 && self.conflict == 0 {
+            "nothing new: "
+        } else {
+            ""
+        };
         let rest = if self.complete {
             ""
         } else {
             "; more records are left, run it again to go on"
         };
         format!(
-            "{} events: {} accepted, {} duplicate, {} conflict, {} refused{skipped}{rest}",
+            "{new}{} events: {} accepted, {} duplicate, {} conflict, {} refused{skipped}{rest}",
             self.received, self.accepted, self.duplicate, self.conflict, self.refused
         )
     }

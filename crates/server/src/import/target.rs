@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
@@ -14,6 +15,13 @@ use crate::clock::Clock;
 
 /// Characters of an unexpected answer that are told.
 const ANSWER_CHARS: usize = 500;
+
+/// Times a request of events is sent while the server is busy.
+const ATTEMPTS_MAX: u32 = 10;
+/// Time between two of them.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Why an event conflicts.
+const CONFLICT: &str = "another event had the same source and id first and says something else";
 
 /// Finds an organization the import may write for, by id or alias.
 pub(crate) type Resolve = Arc<dyn Fn(&str) -> Option<OrganizationId> + Send + Sync>;
@@ -92,13 +100,14 @@ impl Target {
 
     /// Does what can be done on any thread.
     pub(crate) fn load(&self, block: Block) -> Load {
+        let (first, records) = (block.first, block.records);
         let content = match self {
             Self::Store(store) => Content::Drafts(store.validate(&block.text)),
-            Self::Http(_) => Content::Body(block.text),
+            Self::Http(_) => Content::Body(without_blank_lines(block)),
         };
         Load {
-            first: block.first,
-            records: block.records,
+            first,
+            records,
             content,
         }
     }
@@ -118,6 +127,17 @@ impl Target {
             tally,
         })
     }
+}
+
+/// The records alone, so that the server counts lines as the file counts records.
+fn without_blank_lines(block: Block) -> Vec<u8> {
+    let lines = block.text.split(|byte| *byte == b'\n').count() - 1;
+    if lines as u64 == block.records {
+        return block.text;
+    }
+    let lines = block.text.split_inclusive(|byte| *byte == b'\n');
+    let records = lines.filter(|line| !line.trim_ascii().is_empty());
+    records.flatten().copied().collect()
 }
 
 impl StoreTarget {
@@ -148,10 +168,9 @@ impl StoreTarget {
             match outcome {
                 Outcome::Accepted { .. } => tally.accepted += 1,
                 Outcome::Duplicate { .. } => tally.duplicate += 1,
-                Outcome::Conflict { sequence } => {
+                Outcome::Conflict { .. } => {
                     tally.conflict += 1;
-                    let message = format!("event {sequence} had the same source and id first");
-                    tally.name(place, "conflict", &message);
+                    tally.name(place, "conflict", CONFLICT);
                 }
                 Outcome::Refused(refusal) => {
                     tally.refused += 1;
@@ -171,12 +190,30 @@ struct Found {
 
 /// The answer to a stream of events.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Answer {
+    counts: Counts,
+    not_accepted: Vec<Named>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Counts {
     received: u64,
     accepted: u64,
     duplicate: u64,
     conflict: u64,
     refused: u64,
+}
+
+/// An event of a stream that was not accepted.
+#[derive(Debug, Deserialize)]
+struct Named {
+    index: u64,
+    outcome: String,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    message: Option<String>,
 }
 
 impl HttpTarget {
@@ -215,32 +252,71 @@ impl HttpTarget {
 
     async fn deliver(&self, body: Vec<u8>) -> Result<Tally> {
         let url = format!("{}/api/v1/events", self.url);
-        let mut request = self.client.post(&url).bearer_auth(&self.key);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        let request = request.header("content-type", "application/x-ndjson").body(body);
-        let (status, body) = self.answer(request, &url).await?;
+        let body = bytes::Bytes::from(body);
+        let mut attempts = 1;
+        let (status, body) = loop {
+            let (status, body) = self.answer(self.request(&url, body.clone()), &url).await?;
+            // Sending again is harmless: what was stored comes back as a duplicate.
+            if !matches!(status, 429 | 503) || attempts == ATTEMPTS_MAX {
+                break (status, body);
+            }
+            attempts += 1;
+            tokio::time::sleep(RETRY_AFTER).await;
+        };
         let answer: Answer = serde_json::from_str(&body).map_err(|_| Error::Answer {
             url,
             status,
             body: body.chars().take(ANSWER_CHARS).collect(),
         })?;
-        Ok(Tally {
-            received: answer.received,
-            accepted: answer.accepted,
-            duplicate: answer.duplicate,
-            conflict: answer.conflict,
-            refused: answer.refused,
-            ..Tally::default()
-        })
+        Ok(answer.into())
+    }
+
+    fn request(&self, url: &str, body: bytes::Bytes) -> reqwest::RequestBuilder {
+        let mut request = self.client.post(url).bearer_auth(&self.key);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request
+            .header("content-type", "application/x-ndjson")
+            .header("prefer", "return=representation")
+            .body(body)
+    }
+}
+
+impl From<Answer> for Tally {
+    fn from(answer: Answer) -> Self {
+        let Counts {
+            received,
+            accepted,
+            duplicate,
+            conflict,
+            refused,
+        } = answer.counts;
+        let mut tally = Self {
+            received,
+            accepted,
+            duplicate,
+            conflict,
+            refused,
+            ..Self::default()
+        };
+        for named in answer.not_accepted {
+            if named.outcome != "duplicate" {
+                let code = named.code.unwrap_or(named.outcome);
+                let message = named.message.unwrap_or_else(|| CONFLICT.to_owned());
+                tally.name(named.index + 1, &code, &message);
+            }
+        }
+        tally
     }
 }
 
 impl fmt::Debug for StoreTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut store = formatter.debug_struct("StoreTarget");
-        store.field("namespace", &self.namespace).finish_non_exhaustive()
+        store
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 

@@ -42,7 +42,8 @@ impl Archive {
             let (offset, bytes) = directory(&mut file)?;
             file.seek(SeekFrom::Start(offset))?;
             let mut text = Vec::new();
-            file.take(bytes.min(DIRECTORY_BYTES_MAX)).read_to_end(&mut text)?;
+            file.take(bytes.min(DIRECTORY_BYTES_MAX))
+                .read_to_end(&mut text)?;
             entries(&text).ok_or_else(|| damaged("its directory is cut short"))
         };
         let entries = read().map_err(|error| Error::Zip {
@@ -62,11 +63,18 @@ impl Archive {
 
     /// The only file of the archive.
     pub(crate) fn only(&self) -> Result<&Entry> {
-        let mut files = self.entries.iter().filter(|entry| !entry.name.ends_with('/'));
+        let mut files = self
+            .entries
+            .iter()
+            .filter(|entry| !entry.name.ends_with('/'));
         match (files.next(), files.next()) {
             (Some(entry), None) => Ok(entry),
             (first, _) => {
-                let count = if first.is_some() { "several files" } else { "no file" };
+                let count = if first.is_some() {
+                    "several files"
+                } else {
+                    "no file"
+                };
                 Err(self.refuse(format!("it holds {count}: expected one")))
             }
         }
@@ -96,7 +104,8 @@ impl Archive {
         let mut header = [0; 30];
         file.read_exact(&mut header)?;
         let number = |at| number(&header, at, 2).map(u64::cast_signed);
-        let (Some(name), Some(extra), true) = (number(26), number(28), header.starts_with(b"PK\x03\x04"))
+        let (Some(name), Some(extra), true) =
+            (number(26), number(28), header.starts_with(b"PK\x03\x04"))
         else {
             return Err(damaged("an entry does not start where the directory says"));
         };
@@ -126,8 +135,8 @@ impl Read for Checked {
         self.crc.update(&buffer[..bytes]);
         self.bytes += bytes as u64;
         let ended = bytes == 0 && !buffer.is_empty();
-        let as_promised = self.bytes == self.entry.bytes
-            && self.crc.clone().finalize() == self.entry.crc;
+        let as_promised =
+            self.bytes == self.entry.bytes && self.crc.clone().finalize() == self.entry.crc;
         if ended && !as_promised {
             return Err(damaged("an entry's length or checksum is wrong"));
         }
@@ -149,11 +158,15 @@ fn directory(file: &mut File) -> io::Result<(u64, u64)> {
     let cut = || damaged("its end record is cut short");
     let bytes = number(&tail, end + 12, 4).ok_or_else(cut)?;
     let offset = number(&tail, end + 16, 4).ok_or_else(cut)?;
-    let locator = end.checked_sub(20).filter(|at| tail[*at..].starts_with(b"PK\x06\x07"));
+    let locator = end
+        .checked_sub(20)
+        .filter(|at| tail[*at..].starts_with(b"PK\x06\x07"));
     let Some(locator) = locator else {
         return Ok((offset, bytes));
     };
-    file.seek(SeekFrom::Start(number(&tail, locator + 8, 8).ok_or_else(cut)?))?;
+    file.seek(SeekFrom::Start(
+        number(&tail, locator + 8, 8).ok_or_else(cut)?,
+    ))?;
     let mut record = [0; 56];
     file.read_exact(&mut record)?;
     let wide = |at| number(&record, at, 8).ok_or_else(cut);
@@ -210,7 +223,12 @@ fn zip64(mut extras: &[u8]) -> &[u8] {
 /// A little-endian number of `width` bytes.
 fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     let bytes = bytes.get(at..at + width)?;
-    Some(bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    Some(
+        bytes
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)),
+    )
 }
 
 fn damaged(reason: &str) -> io::Error {
@@ -246,7 +264,9 @@ mod tests {
         let mut text = String::new();
         let entry = archive.only().map_err(|error| error.to_string())?;
         let mut input = archive.read(entry).unwrap();
-        input.read_to_string(&mut text).map_err(|error| error.to_string())?;
+        input
+            .read_to_string(&mut text)
+            .map_err(|error| error.to_string())?;
         Ok(format!("{}: {text}", entry.name))
     }
 

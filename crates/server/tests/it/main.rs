@@ -7,8 +7,10 @@
 )]
 
 mod auth;
+mod demo;
 mod events;
 mod harness;
+mod import;
 mod keys;
 mod login;
 mod metering;

@@ -90,7 +90,10 @@ fn add_summary(row: &BTreeMap<&str, &str>, sums: &mut Sums) -> anyhow::Result<()
         return Ok(());
     }
     let usage = Total::from(cell(row, "MeterUsage")?.parse::<Quantity>()?);
-    let key = (cell(row, "OrgId")?.to_owned(), cell(row, "MeterId")?.to_owned());
+    let key = (
+        cell(row, "OrgId")?.to_owned(),
+        cell(row, "MeterId")?.to_owned(),
+    );
     *sums.entry(key).or_insert(Total::ZERO) += usage;
     Ok(())
 }
@@ -103,7 +106,9 @@ fn add_job(row: &BTreeMap<&str, &str>, meter: &str, sums: &mut Sums) -> anyhow::
 }
 
 fn cell<'r>(row: &BTreeMap<&str, &'r str>, column: &str) -> anyhow::Result<&'r str> {
-    row.get(column).copied().with_context(|| format!("no column {column:?}"))
+    row.get(column)
+        .copied()
+        .with_context(|| format!("no column {column:?}"))
 }
 
 /// What the store has for the order.
@@ -128,7 +133,10 @@ async fn stored(app: &App, account: &Account, order: &Order) -> anyhow::Result<S
         let Fold::Sum(total) = row.fold else {
             anyhow::bail!("the demo's meters are sums");
         };
-        sums.insert((organization, account.meters[row.meter].id.to_string()), total);
+        sums.insert(
+            (organization, account.meters[row.meter].id.to_string()),
+            total,
+        );
     }
     Ok(sums)
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::civil::{Date, date};
 use reqwest::{Client, RequestBuilder};
-use serde::de::DeserializeOwned;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::account::Account;
@@ -63,7 +63,11 @@ pub(super) fn orders(account: &Account, full_year: bool) -> Vec<Order> {
         vec![(date(2013, 1, 1), date(2013, 4, 1))]
     };
     let meter = account.meters[0].id;
-    let all = |kind| ranges.iter().map(move |(start, end)| order(kind, *start, *end, meter));
+    let all = |kind| {
+        ranges
+            .iter()
+            .map(move |(start, end)| order(kind, *start, *end, meter))
+    };
     all(Kind::Summary).chain(all(Kind::JobLevel)).collect()
 }
 
@@ -120,7 +124,8 @@ struct UserInfo {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Job {
-    job_id: String,
+    #[serde(rename = "jobId")]
+    id: String,
     status: String,
     error_message: Option<String>,
 }
@@ -130,7 +135,9 @@ impl Door {
     pub(super) async fn login(url: &str, credentials: &Credentials) -> anyhow::Result<Self> {
         let client = Client::new();
         let body = json!({"username": credentials.user, "password": credentials.password});
-        let request = client.post(format!("{url}/saas/public/core/v3/login")).json(&body);
+        let request = client
+            .post(format!("{url}/saas/public/core/v3/login"))
+            .json(&body);
         let login: Login = answer(request).await.context("login")?;
         let product = login.products.into_iter().next();
         Ok(Self {
@@ -148,7 +155,7 @@ impl Door {
         let mut job: Job = answer(self.with(request).json(&order.request))
             .await
             .with_context(|| format!("order of the {what} export"))?;
-        let status = format!("{metering}/ExportMeteringData/{}", job.job_id);
+        let status = format!("{metering}/ExportMeteringData/{}", job.id);
         for _ in 0..POLLS_MAX {
             if !matches!(job.status.as_str(), "CREATED" | "PROCESSING") {
                 break;
@@ -177,7 +184,9 @@ impl Door {
 
     /// Ends the session.
     pub(super) async fn logout(&self) -> anyhow::Result<()> {
-        let request = self.client.post(format!("{}/public/core/v3/logout", self.base));
+        let request = self
+            .client
+            .post(format!("{}/public/core/v3/logout", self.base));
         self.with(request).send().await?.error_for_status()?;
         Ok(())
     }

@@ -106,7 +106,10 @@ impl Told {
         }
         let (url, key) = (&self.url, &self.credentials.api_key);
         let (user, password) = (&self.credentials.user, &self.credentials.password);
-        line(format!("Account of {}:", self.account.organizations[0].name));
+        line(format!(
+            "Account of {}:",
+            self.account.organizations[0].name
+        ));
         line(format!("  user {user}  password {password}"));
         line(format!("  API key {key}"));
         if once {

@@ -11,7 +11,7 @@ use crate::import::{
     Checkpoint, Convert, Format, HttpTarget, Progress, Source, Tally, Target, deliver, split,
 };
 
-/// The January day that is flown again: a Tuesday without snow, on which 900 flights ended.
+/// Month and day that are flown again: a Tuesday of 894 flights.
 const REPLAYED: (u8, u8) = (1, 15);
 
 /// Imports the two months that come with the program, or a file in their place.

@@ -52,7 +52,7 @@ impl ValueType {
                     let zone = zone.unwrap_or_default();
                     format!("zone is {zone:?}: expected a time zone such as Europe/Berlin")
                 })?;
-                Ok(Self::Time(TimeForm::read(format), zone))
+                Ok(Self::Time(TimeForm::read(format.as_deref()), zone))
             }
             _ => {
                 let known = "expected string, number, boolean, json or time";
@@ -85,8 +85,8 @@ impl ValueType {
 }
 
 impl TimeForm {
-    fn read(format: Option<String>) -> Self {
-        match format.as_deref() {
+    fn read(format: Option<&str>) -> Self {
+        match format {
             None | Some("iso") => Self::Iso,
             Some("unix_s") => Self::Unix(1),
             Some("unix_ms") => Self::Unix(1_000),
@@ -152,8 +152,14 @@ mod tests {
         assert_eq!(time(None, new_york, "2013-03-10 12:00:00"), noon);
         assert_eq!(time(None, new_york, "2013-03-10T17:00:00+01:00"), noon);
         assert_eq!(time(Some("unix_ms"), new_york, "1362931200000"), noon);
-        assert_eq!(time(Some("%m/%d/%Y %H:%M"), new_york, "03/10/2013 12:00"), noon);
-        assert_eq!(time(Some("%Y%m%d %H%M %z"), new_york, "20130310 1600 +0000"), noon);
+        assert_eq!(
+            time(Some("%m/%d/%Y %H:%M"), new_york, "03/10/2013 12:00"),
+            noon
+        );
+        assert_eq!(
+            time(Some("%Y%m%d %H%M %z"), new_york, "20130310 1600 +0000"),
+            noon
+        );
         assert_eq!(time(Some("unix_s"), new_york, "noon"), "\"noon\"");
     }
 }
