@@ -92,11 +92,17 @@ fn demo_and_oracle(python: &Path, flights: Option<&Path>) -> Result<()> {
         bail!("the demo's second run changed the totals of its exports");
     }
     fs::write(&document, second.to_string())?;
-    let input = root().join("data/flights");
     let mut oracle = Command::new(python);
-    oracle.current_dir(root()).arg("oracle/check.py");
-    oracle.arg("--flights").arg(flights.unwrap_or(&input));
-    process::run(oracle.arg("--demo").arg(&document))
+    oracle
+        .current_dir(root())
+        .arg("oracle/check.py")
+        .arg("--demo")
+        .arg(&document);
+    match flights {
+        Some(file) => oracle.arg("--full-year").arg("--flights").arg(file),
+        None => oracle.args(["--flights", "data/flights"]),
+    };
+    process::run(&mut oracle)
 }
 
 fn demo(folder: &Path, flights: Option<&Path>) -> Result<Value> {

@@ -60,14 +60,17 @@ impl Client {
         self.send()
     }
 
-    /// Streams a body that `fill` appends to, until it says that was all.
+    /// Streams a body that `fill` appends to, until it says that was all; asks for counts back.
     pub(crate) fn stream(
         &mut self,
         path: &str,
         media_type: &str,
         mut fill: impl FnMut(&mut Vec<u8>) -> bool,
     ) -> Result<Answer> {
-        let fields = format!("content-type: {media_type}\r\ntransfer-encoding: chunked");
+        let fields = format!(
+            "content-type: {media_type}\r\nprefer: return=representation\r\n\
+             transfer-encoding: chunked"
+        );
         self.head("POST", path, &fields);
         let mut body = Vec::with_capacity(CHUNK_BYTES);
         let mut more = true;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -49,6 +49,7 @@ impl Server {
     pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Self> {
         let mut command = tallyport(binary, folder);
         command.args(["serve", "--listen", "127.0.0.1:0"]);
+        command.stdout(Stdio::null());
         let start = Instant::now();
         let mut running = Running::start(&mut command, Signal::Terminate)?;
         let (address, token) = process::wait_for("server.json", START_LIMIT, || {

@@ -9,7 +9,7 @@ const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 const HANDLER_LINES_MAX: usize = 25;
 const LINE_CHARS_MAX: usize = 100;
-/// Where every asynchronous function is held to the size of a handler.
+/// Where every `pub async fn` is a handler.
 const HANDLERS: &str = "crates/server/src/api";
 
 pub(super) fn check(file: &File) -> Vec<Problem> {
@@ -60,12 +60,11 @@ fn functions(file: &File) -> Vec<Problem> {
             continue;
         };
         let lines = end - token.line + 1;
-        let is_async = tokens[index.saturating_sub(2)..index]
-            .iter()
-            .any(|t| t.text == "async");
+        let before = tokens[..index].iter().rev().map(|token| token.text);
+        let is_handler = of_handlers && before.take(2).eq(["async", "pub"]);
         if lines > FUNCTION_LINES_MAX {
             problems.push(file.problem(token.line, format!("`{name}` has {lines} lines")));
-        } else if of_handlers && is_async && lines > HANDLER_LINES_MAX {
+        } else if is_handler && lines > HANDLER_LINES_MAX {
             problems.push(file.problem(token.line, format!("handler `{name}` has {lines} lines")));
         }
     }
@@ -145,14 +144,14 @@ mod tests {
 
     #[test]
     fn a_long_handler_is_found_only_among_handlers() {
-        let text = function("async fn list_keys()", 26);
+        let text = function("pub async fn list_keys()", 26);
         let found = check(&file("crates/server/src/api/keys.rs", &text));
         assert_eq!(
             said(&found),
             ["crates/server/src/api/keys.rs:1: handler `list_keys` has 26 lines"]
         );
         assert!(check(&file("crates/server/src/import.rs", &text)).is_empty());
-        let text = function("fn pages()", 26);
+        let text = function("async fn pages()", 26);
         assert!(check(&file("crates/server/src/api/keys.rs", &text)).is_empty());
     }
 }
