@@ -52,6 +52,7 @@ pub(crate) fn timed(id: &str, value: u64, time: &str) -> Result<Event, Refusal> 
 pub(crate) struct Ground {
     pub(crate) disk: FaultyDisk,
     pub(crate) options: Options,
+    pub(crate) layout: Layout,
 }
 
 impl Ground {
@@ -59,7 +60,11 @@ impl Ground {
         let mut options = Options::new("/store");
         "a test".clone_into(&mut options.holder);
         let disk = FaultyDisk::new(seed);
-        Self { disk, options }
+        Self {
+            disk,
+            options,
+            layout: Layout::default(),
+        }
     }
 
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
@@ -71,7 +76,7 @@ impl Ground {
     }
 
     pub(crate) fn try_open(&self) -> usage::Result<Arc<EmbeddedStore>> {
-        EmbeddedStore::open(self.options.clone(), self.disk(), Layout::default())
+        EmbeddedStore::open(self.options.clone(), self.disk(), self.layout.clone())
     }
 
     /// The only file with this ending.
