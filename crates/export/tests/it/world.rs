@@ -199,6 +199,8 @@ impl World {
     }
 
     /// Takes events, one `organization time data` per line; the line is the event's id.
+    ///
+    /// A line that starts with `+` goes on with the one before.
     pub(crate) async fn take(&self, lines: &str) {
         let now = self.now();
         let event = |line: &str| {
@@ -217,7 +219,9 @@ impl World {
             };
             Draft::parse(&text).unwrap().validate(&receipt)
         };
-        let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+        let whole: Vec<_> = lines.lines().map(str::trim).collect();
+        let whole = whole.join("\n").replace("\n+", "");
+        let lines = whole.lines().filter(|line| !line.is_empty());
         let drafts: Vec<_> = lines.map(event).collect();
         let refused = drafts.iter().find(|draft| draft.is_err());
         assert!(refused.is_none(), "{refused:?}");
