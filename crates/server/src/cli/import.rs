@@ -14,6 +14,7 @@ use crate::auth::caller::ORGANIZATION_HEADER;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::import::{Format, HttpTarget, Mapping, Request, StoreTarget, Tally, Target};
+use crate::instance::Lease;
 use crate::server_file::ServerFile;
 use crate::{import, log, run, store};
 
@@ -67,7 +68,14 @@ struct FileReport {
 /// An open target and what must be closed after it.
 struct Opened {
     target: Arc<Target>,
-    directory: Option<(Metadata, store::Opened)>,
+    directory: Option<Directory>,
+}
+
+/// A data directory this process has open.
+struct Directory {
+    metadata: Metadata,
+    store: store::Opened,
+    lease: Option<Lease>,
 }
 
 impl Import {
@@ -113,29 +121,27 @@ impl Import {
     }
 
     async fn open(&self, config: &Config) -> anyhow::Result<Opened> {
-        let server = ServerFile::read(&config.server.data_dir)?;
-        let http = match (&self.url, server) {
-            (Some(url), _) => {
-                let key = self.key.as_deref().unwrap_or_default();
-                HttpTarget::new(url, key)
+        if let Some(url) = &self.url {
+            let key = self.key.as_deref().unwrap_or_default();
+            return Ok(Opened::server(HttpTarget::new(url, key, false)?));
+        }
+        if let Some(server) = ServerFile::read(&config.server.data_dir)? {
+            let mut http = HttpTarget::new(&server.url, &server.token, true)?;
+            // After a crash the file is still there; the store's own lock is what counts then.
+            if http.is_there().await {
+                let id = self.namespace(config).await?;
+                http.headers.push((ORGANIZATION_HEADER, id.to_string()));
+                return Ok(Opened::server(http));
             }
-            (None, Some(server)) => self.local(&server).await?,
-            (None, None) => return self.open_directory(config).await,
-        };
-        Ok(Opened {
-            target: Arc::new(Target::Http(http)),
-            directory: None,
-        })
+        }
+        self.open_directory(config).await
     }
 
-    /// The server that has the data directory open, as its local administrator.
-    async fn local(&self, server: &ServerFile) -> anyhow::Result<HttpTarget> {
-        let mut http = HttpTarget::new(&server.url, &server.token);
-        if let Some(name) = &self.namespace {
-            let id = http.find_organization(name).await?;
-            http.headers.push((ORGANIZATION_HEADER, id.to_string()));
-        }
-        Ok(http)
+    async fn namespace(&self, config: &Config) -> anyhow::Result<OrganizationId> {
+        let metadata = run::open_metadata(config).await?;
+        let found = find_namespace(&metadata, self.namespace.as_deref()).await;
+        metadata.close().await;
+        found
     }
 
     async fn open_directory(&self, config: &Config) -> anyhow::Result<Opened> {
@@ -150,28 +156,45 @@ impl Import {
         let control = metadata.snapshot_for(namespace).await?;
         let scope = control.scope_of(namespace);
         let store = store::open(config, &metadata).await?;
+        let clock = Clock::system();
+        let lease = Lease::take(config, &metadata, &clock, &store.readings).await?;
         let target = StoreTarget {
             intake: Arc::clone(&store.intake),
             namespace,
             resolve: Arc::new(move |name| control.resolve(&scope, name).map(|found| found.id)),
-            clock: Clock::system(),
+            clock,
         };
         Ok(Opened {
             target: Arc::new(Target::Store(target)),
-            directory: Some((metadata, store)),
+            directory: Some(Directory {
+                metadata,
+                store,
+                lease,
+            }),
         })
     }
 }
 
 impl Opened {
+    fn server(http: HttpTarget) -> Self {
+        Self {
+            target: Arc::new(Target::Http(http)),
+            directory: None,
+        }
+    }
+
     async fn close(self) -> anyhow::Result<()> {
         drop(self.target);
-        if let Some((metadata, store)) = self.directory {
-            let closed = tokio::task::spawn_blocking(move || store.readings.close()).await?;
-            metadata.close().await;
-            closed.context("the usage store did not close well")?;
+        let Some(directory) = self.directory else {
+            return Ok(());
+        };
+        let readings = directory.store.readings;
+        let closed = tokio::task::spawn_blocking(move || readings.close()).await?;
+        if let Some(lease) = directory.lease {
+            lease.release().await;
         }
-        Ok(())
+        directory.metadata.close().await;
+        closed.context("the usage store did not close well")
     }
 }
 

@@ -133,7 +133,7 @@ struct Job {
 impl Door {
     /// Logs in at `url`.
     pub(super) async fn login(url: &str, credentials: &Credentials) -> anyhow::Result<Self> {
-        let client = Client::new();
+        let client = Client::builder().no_proxy().build()?;
         let body = json!({"username": credentials.user, "password": credentials.password});
         let request = client
             .post(format!("{url}/saas/public/core/v3/login"))

@@ -50,7 +50,7 @@ async fn send(
     let header = split(&source.header()?, b',');
     let planes = Planes::read().context("the program's own planes are damaged")?;
     let convert = Convert::Flights(Box::new(FlightRows::new(header, planes, replay)));
-    let target = Arc::new(Target::Http(HttpTarget::new(url, key)));
+    let target = Arc::new(Target::Http(HttpTarget::new(url, key, true)?));
     let mut checkpoint = Checkpoint::none();
     let tally = deliver(source, convert, target, &mut checkpoint, progress).await?;
     anyhow::ensure!(
