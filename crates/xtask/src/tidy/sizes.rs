@@ -1,8 +1,9 @@
 //! Sizes: lines of a file, lines of a function, characters of a line.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::tokens::{self, Token};
+use super::tokens::{self, Kind, Token};
 use super::{File, Problem};
 
 const FILE_LINES_MAX: usize = 500;
@@ -24,11 +25,16 @@ pub(super) fn check(file: &File) -> Vec<Problem> {
 }
 
 fn lines(file: &File) -> Vec<Problem> {
+    let quoted = if file.is_rust() {
+        quoted_lines(&file.text)
+    } else {
+        BTreeSet::new()
+    };
     let mut problems = Vec::new();
-    for (index, line) in file.text.lines().enumerate() {
+    for (number, line) in (1..).zip(file.text.lines()) {
         let chars = line.chars().count();
-        if chars > LINE_CHARS_MAX && !is_one_text(line) {
-            problems.push(file.problem(index + 1, format!("{chars} columns in one line")));
+        if chars > LINE_CHARS_MAX && !is_one_text(line) && !quoted.contains(&number) {
+            problems.push(file.problem(number, format!("{chars} columns in one line")));
         }
     }
     let count = file.text.lines().count();
@@ -40,10 +46,18 @@ fn lines(file: &File) -> Vec<Problem> {
 
 /// Whether the line is a literal and nothing else, which nobody can break.
 fn is_one_text(line: &str) -> bool {
-    let line = line.trim_start();
+    let line = line.trim_start().trim_start_matches('@');
     ["\"", "r\"", "r#\"", "b\""]
         .iter()
         .any(|start| line.starts_with(start))
+}
+
+/// Lines that a raw literal of several lines holds, which nobody can break either.
+fn quoted_lines(source: &str) -> BTreeSet<usize> {
+    let tokens = tokens::code(source).into_iter();
+    let raw = tokens.filter(|token| token.kind == Kind::Text && !token.text.starts_with('"'));
+    raw.flat_map(|token| token.line + 1..=token.line + token.text.matches('\n').count())
+        .collect()
 }
 
 fn functions(file: &File) -> Vec<Problem> {
@@ -75,18 +89,15 @@ fn name_of_function<'a>(tokens: &[Token<'a>]) -> Option<&'a str> {
     let [keyword, name, ..] = tokens else {
         return None;
     };
-    let is_name = name.kind == tokens::Kind::Word;
-    (keyword.kind == tokens::Kind::Word && keyword.text == "fn" && is_name).then_some(name.text)
+    let is_name = name.kind == Kind::Word;
+    (keyword.kind == Kind::Word && keyword.text == "fn" && is_name).then_some(name.text)
 }
 
 /// Line of the brace that closes the body; a declaration without a body has none.
 fn end_of_body(tokens: &[Token<'_>]) -> Option<usize> {
     let mut nested = 0_usize;
     let mut braces = 0_usize;
-    for token in tokens
-        .iter()
-        .filter(|token| token.kind == tokens::Kind::Symbol)
-    {
+    for token in tokens.iter().filter(|token| token.kind == Kind::Symbol) {
         match token.text {
             "(" | "[" => nested += 1,
             ")" | "]" => nested = nested.saturating_sub(1),
@@ -122,6 +133,8 @@ mod tests {
         );
         let literal = file("a.rs", &format!("    \"{}\",\n", "x".repeat(98)));
         assert!(check(&literal).is_empty());
+        let snapshot = file("a.rs", &format!("f(r\"\n{}\n\");\n", "x".repeat(200)));
+        assert!(check(&snapshot).is_empty());
         let tall = file("crates/a/src/a.rs", &"\n".repeat(501));
         assert_eq!(
             said(&check(&tall)),
