@@ -101,12 +101,8 @@ fn describe(headers: &mut HeaderMap, export: &Export, tag: HeaderValue, length: 
 
 /// The strong entity tag: the SHA-256 of the bytes.
 fn tag(artifact: &Artifact) -> HeaderValue {
-    let mut tag = String::from("\"");
-    for byte in artifact.sha256 {
-        tag.push_str(&format!("{byte:02x}"));
-    }
-    tag.push('"');
-    text(&tag)
+    let hex = artifact.sha256.map(|byte| format!("{byte:02x}")).concat();
+    text(&format!("\"{hex}\""))
 }
 
 /// Whether a conditional header names the tag or anything there is.

@@ -92,13 +92,9 @@ async fn check_current(app: &App, user: &User, current: Option<String>) -> ApiRe
 
 /// The hash of a new password, and the password itself when none was given.
 pub(super) async fn first(given: Option<String>) -> ApiResult<(String, Option<String>)> {
-    match given {
-        Some(given) => Ok((password::hash(given).await?, None)),
-        None => {
-            let made = random::password();
-            Ok((password::hash(made.clone()).await?, Some(made)))
-        }
-    }
+    let made = given.is_none().then(random::password);
+    let password = given.or_else(|| made.clone()).unwrap_or_default();
+    Ok((password::hash(password).await?, made))
 }
 
 /// Whose password to reset.
