@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod cli;
 mod events;
 mod harness;
 mod keys;
