@@ -101,8 +101,13 @@ async fn a_data_integration_report_lists_task_runs_by_audit_time() {
     world
         .take(
             r#"
-            000000000000000000Root 2013-01-05T10:15:00Z {"n1":0.1375,"taskId":"01ABC","taskName":"Load, nightly","taskObject":"obj","taskType":"MTT","taskRunId":7,"project":"P","folder":"F","environmentId":"e1","environment":"Agent","coresUsed":2,"start":"2013-01-05T10:06:45Z","status":"SUCCESS","overheadSeconds":3}
-            000000000000000000Root 2013-01-05T09:00:00.5Z {"n1":0.00083333,"taskName":"say \"hi\"","start":"yesterday"}
+            000000000000000000Root 2013-01-05T10:15:00Z {"n1":0.1375,"taskId":"01ABC",
+                +"taskName":"Load, nightly","taskObject":"obj","taskType":"MTT",
+                +"taskRunId":7,"project":"P","folder":"F","environmentId":"e1",
+                +"environment":"Agent","coresUsed":2,"start":"2013-01-05T10:06:45Z",
+                +"status":"SUCCESS","overheadSeconds":3}
+            000000000000000000Root 2013-01-05T09:00:00.5Z {"n1":0.00083333,
+                +"taskName":"say \"hi\"","start":"yesterday"}
             000000000000000000Root 2013-01-05T09:30:00Z {"other":1}
             0000000000000000000Sub 2013-01-05T09:30:00Z {"n1":1}
             "#,
@@ -133,9 +138,12 @@ async fn an_application_integration_report_adds_up_processes_by_day() {
     world
         .take(
             r#"
-            000000000000000000Root 2013-01-05T10:00:00Z {"n2":0.5,"asset":"Orders","status":"Completed","invokedBy":"ada","environment":"Cloud"}
-            000000000000000000Root 2013-01-05T12:00:00Z {"n2":"0.25","asset":"Orders","status":"Completed","invokedBy":"ada","environment":"Cloud"}
-            000000000000000000Root 2013-01-05T11:00:00Z {"n2":1,"asset":"Orders","status":"Faulted","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T10:00:00Z {"n2":0.5,"asset":"Orders",
+                +"status":"Completed","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T12:00:00Z {"n2":"0.25","asset":"Orders",
+                +"status":"Completed","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T11:00:00Z {"n2":1,"asset":"Orders",
+                +"status":"Faulted","invokedBy":"ada","environment":"Cloud"}
             000000000000000000Root 2013-01-06T00:00:00Z {"n2":0.001,"asset":"Bills"}
             "#,
         )
@@ -194,8 +202,10 @@ async fn what_cannot_be_made_fails_with_its_reason() {
 }
 
 const PROJECTS: &str = r#"
-    000000000000000000Root 2013-01-05T10:00:00Z {"n1":60,"project":"P","folder":"F","asset":"a1","assetType":"MAPPING"}
-    000000000000000000Root 2013-01-05T11:00:00Z {"n1":60,"project":"P","folder":"F","asset":"a2","environment":"Agent","environmentType":"Serverless"}
+    000000000000000000Root 2013-01-05T10:00:00Z {"n1":60,"project":"P","folder":"F",
+        +"asset":"a1","assetType":"MAPPING"}
+    000000000000000000Root 2013-01-05T11:00:00Z {"n1":60,"project":"P","folder":"F",
+        +"asset":"a2","environment":"Agent","environmentType":"Serverless"}
     000000000000000000Root 2013-01-06T11:00:00Z {"n1":1,"project":"P","folder":"F"}
     000000000000000000Root 2013-01-06T12:00:00Z {"n1":1}
     0000000000000000000Sub 2013-01-06T12:00:00Z {"n1":1}

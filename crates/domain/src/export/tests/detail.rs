@@ -134,27 +134,29 @@ fn an_asset_pays_the_tier_its_own_events_fall_into() {
     let printed: Vec<_> = lines.iter().map(|line| print(ASSET, line)).collect();
     let a = "null,null,null,0000000000000000000013,Production,null,null";
     let m = "000000000000000000001F,Meter M";
+    let unit = |date: &str, asset: &str, numbers: &str| {
+        format!("{m},2013-01-{date}T00:00:00Z,{asset},{a},{numbers}")
+    };
+    let peak = format!(
+        "000000000000000000001G,Meter N,2013-01-05T00:00:00Z,null,{a},\
+         0.000 +,2.000000,3.000000000000,6.000000000000"
+    );
+    let (low, middle) = ("0.000 - 2.000,6.000000", "2.000 - 3.000,0.600000");
+    let quarter = format!("{low},25.000000000000,1.500000000000");
+    let half = format!("{middle},50.000000000000,0.300000000000");
     assert_eq!(
         printed,
         [
-            format!(
-                "{m},2013-01-05T00:00:00Z,p1,{a},0.000 - 2.000,6.000000,25.000000000000,1.500000000000"
+            unit("05", "p1", &quarter),
+            unit("05", "p2", &half),
+            unit("05", "p3", &quarter),
+            unit("06", "p2", &half),
+            unit(
+                "06",
+                "p2",
+                "3.000 +,0.060000,30.000000000000,0.018000000000"
             ),
-            format!(
-                "{m},2013-01-05T00:00:00Z,p2,{a},2.000 - 3.000,0.600000,50.000000000000,0.300000000000"
-            ),
-            format!(
-                "{m},2013-01-05T00:00:00Z,p3,{a},0.000 - 2.000,6.000000,25.000000000000,1.500000000000"
-            ),
-            format!(
-                "{m},2013-01-06T00:00:00Z,p2,{a},2.000 - 3.000,0.600000,50.000000000000,0.300000000000"
-            ),
-            format!(
-                "{m},2013-01-06T00:00:00Z,p2,{a},3.000 +,0.060000,30.000000000000,0.018000000000"
-            ),
-            format!(
-                "000000000000000000001G,Meter N,2013-01-05T00:00:00Z,null,{a},0.000 +,2.000000,3.000000000000,6.000000000000"
-            ),
+            peak,
         ]
     );
 }
@@ -233,7 +235,10 @@ fn by_summary(story: &Story, linked: bool, requester: &str) -> Vec<String> {
 proptest! {
     #[test]
     fn every_grouping_adds_up_to_the_summary(
-        events in proptest::collection::vec((0_i64..45 * 24, 0..3_usize, 0..3_usize, -100_i128..4_000), 0..60),
+        events in proptest::collection::vec(
+            (0_i64..45 * 24, 0..3_usize, 0..3_usize, -100_i128..4_000),
+            0..60,
+        ),
         anchor_day in 1_u8..=31,
         moved in 0_i64..45 * 24,
         repriced in 0_i64..45 * 24,
@@ -261,7 +266,8 @@ proptest! {
         for (hours, organization, meter, units) in events {
             let quantity = Quantity::from_units(units * 10_i128.pow(10)).unwrap();
             let organization = organization_id(["A", "B", "C"][organization]);
-            story.events.push((organization, meter_id(["M", "N", "O"][meter]), hour(hours), quantity));
+            let meter = meter_id(["M", "N", "O"][meter]);
+            story.events.push((organization, meter, hour(hours), quantity));
         }
         for requester in ["A", "B", "C"] {
             let summary = by_summary(&story, true, requester);
