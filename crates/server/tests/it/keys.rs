@@ -157,5 +157,6 @@ async fn only_owners_with_a_credential_handle_keys() {
     let unknown_role = server
         .post(&owner, PATH, r#"{"name":"k","role":"king"}"#)
         .await;
-    assert_snapshot!(unknown_role.json()["detail"].as_str().unwrap(), @r#""king" is no role: expected owner, operator, writer, analyst"#);
+    let detail = unknown_role.json()["detail"].as_str().unwrap().to_owned();
+    assert_snapshot!(detail, @r#""king" is no role: expected owner, operator, writer, analyst"#);
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, TestServer};
+use crate::harness::{Answer, TestServer, fold, redact};
 
 const ORGANIZATIONS: &str = "/api/v1/organizations";
 
@@ -204,12 +204,18 @@ async fn bodies_that_are_no_login_are_refused_in_the_doors_words() {
     }
     let no_session = Answer::of(server.request(Method::POST, "/saas/public/core/v3/logout")).await;
     assert_eq!(no_session.status, 401);
-    assert_snapshot!(crate::harness::redact(&shown), @r#"
-    400 {"error":{"code":"invalid_request","details":null,"message":"not a login: EOF while parsing a value at line 1 column 0","requestId":"[id]"}}
-    400 {"error":{"code":"invalid_request","details":null,"message":"not a login: missing field `username` at line 1 column 2","requestId":"[id]"}}
-    400 {"error":{"code":"invalid_request","details":null,"message":"username and password have 1 to 255 characters","requestId":"[id]"}}
-    400 {"@type":"error","code":"UI_10000","description":"not a login: EOF while parsing a value at line 1 column 0","statusCode":400}
-    400 {"@type":"error","code":"UI_10000","description":"not a login: missing field `username` at line 1 column 2","statusCode":400}
-    400 {"@type":"error","code":"UI_10000","description":"username and password have 1 to 255 characters","statusCode":400}
+    assert_snapshot!(fold(&redact(&shown)), @r#"
+    400 {"error":{"code":"invalid_request","details":null,"message":"not a login: EOF
+      while parsing a value at line 1 column 0","requestId":"[id]"}}
+    400 {"error":{"code":"invalid_request","details":null,"message":"not a login:
+      missing field `username`","requestId":"[id]"}}
+    400 {"error":{"code":"invalid_request","details":null,"message":"username and
+      password have 1 to 255 characters","requestId":"[id]"}}
+    400 {"@type":"error","code":"UI_10000","description":"not a login: EOF while
+      parsing a value at line 1 column 0","statusCode":400}
+    400 {"@type":"error","code":"UI_10000","description":"not a login: missing field
+      `username`","statusCode":400}
+    400 {"@type":"error","code":"UI_10000","description":"username and password have 1
+      to 255 characters","statusCode":400}
     "#);
 }

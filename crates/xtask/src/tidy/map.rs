@@ -51,7 +51,7 @@ fn is_root(path: &str) -> bool {
         parts.as_slice(),
         [.., "src", "lib.rs" | "main.rs"]
             | [.., "src", "bin", _]
-            | [.., "build.rs"]
+            | ["crates", _, "build.rs"]
             | [.., "tests" | "benches" | "examples" | "fuzz_targets", _]
             | [.., "tests" | "benches" | "examples", _, "main.rs"]
     )

@@ -91,9 +91,12 @@ impl ExportIn {
         };
         let (start, end) = self.range(span_days_max)?;
         let linked = kind != ExportKind::Asset;
-        let flag = |name, value: &Option<Value>| match linked {
-            true => flag(name, value.as_ref()),
-            false => Ok(false),
+        let flag = |name, value: &Option<Value>| {
+            if linked {
+                flag(name, value.as_ref())
+            } else {
+                Ok(false)
+            }
         };
         let meter = match kind {
             ExportKind::Asset => meter(self.meter_id.as_ref(), control, false)?,
@@ -187,14 +190,12 @@ fn date(name: &'static str, value: Option<&Value>) -> ApiResult<(String, Date)> 
     let sent = text(name, value)?.ok_or_else(|| missing(name))?;
     let instant = sent.parse::<Timestamp>();
     let day = instant.map(|instant| instant.to_zoned(TimeZone::UTC).date());
-    match day.or_else(|_| sent.parse::<Date>()) {
-        Ok(day) => Ok((sent, day)),
-        Err(_) => {
-            let shown: String = sent.chars().take(64).collect();
-            let message = format!("{name} is {shown:?}: expected such as 2024-08-12T00:00:00Z");
-            Err(ApiError::new(Code::MeteringDate, message))
-        }
+    if let Ok(day) = day.or_else(|_| sent.parse::<Date>()) {
+        return Ok((sent, day));
     }
+    let shown: String = sent.chars().take(64).collect();
+    let message = format!("{name} is {shown:?}: expected such as 2024-08-12T00:00:00Z");
+    Err(ApiError::new(Code::MeteringDate, message))
 }
 
 /// The account's meter of that id; with a job-level layout where one is needed.
