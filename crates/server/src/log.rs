@@ -14,7 +14,10 @@ pub fn start(config: &Log) -> anyhow::Result<()> {
         .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true);
+            lines.with_current_span(false).try_init()
+        }
     };
     if started.is_err() {
         tracing::debug!("logging was started already");

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::ids::OrganizationId;
 use domain::{Timestamp, ids::UserId};
-use metadata::{Key, KeyState, Role, RoleAssignment};
+use metadata::{Key, KeyState, PAGE_LIMIT_MAX, PageRequest, Role, RoleAssignment};
 
 use super::caller::{Caller, Identity, Who};
 use super::limiter::Limiter;
@@ -201,11 +201,12 @@ impl Lookup<'_> {
             .await
     }
 
+    /// The root of the oldest account, which is the one of the first start.
     async fn first_root(&self) -> ApiResult<OrganizationId> {
-        let first = metadata::PageRequest::new(None, 1)?;
-        let accounts = self.app.metadata.list_accounts(&first).await?;
-        let account = accounts.items.first();
-        account
+        let page = PageRequest::new(None, PAGE_LIMIT_MAX)?;
+        let accounts = self.app.metadata.list_accounts(&page).await?.items;
+        let oldest = accounts.iter().min_by_key(|account| account.created_at);
+        oldest
             .map(|account| account.root)
             .ok_or_else(|| ApiError::not_found("account"))
     }

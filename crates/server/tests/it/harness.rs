@@ -86,9 +86,19 @@ impl TestServer {
 
     /// The root of the account of the first start.
     pub(crate) async fn root(&self) -> OrganizationId {
+        let metadata = &self.app().metadata;
         let page = metadata::PageRequest::default();
-        let accounts = self.app().metadata.list_accounts(&page).await.unwrap();
-        accounts.items[0].root
+        for account in metadata.list_accounts(&page).await.unwrap().items {
+            let root = metadata
+                .find_organization(account.root)
+                .await
+                .unwrap()
+                .unwrap();
+            if root.attributes.name == "Default" {
+                return root.id;
+            }
+        }
+        panic!("the first start created no account")
     }
 
     /// Declares an organization under another.
