@@ -218,7 +218,10 @@ mod tests {
         assert_eq!(
             lines,
             [
-                r#"{"id":"1","time":"2013-01-01T00:26:40.000001Z","amount":1.500,"ratio":0.1,"kind":"a\"b","yes":true,"inner":{"n":7}}"#,
+                concat!(
+                    r#"{"id":"1","time":"2013-01-01T00:26:40.000001Z","amount":1.500,"#,
+                    r#""ratio":0.1,"kind":"a\"b","yes":true,"inner":{"n":7}}"#
+                ),
                 r#"{"id":"2","ratio":"NaN","inner":{}}"#,
             ]
         );

@@ -92,7 +92,7 @@ impl Demo {
             eprintln!("flights of the last 24 hours: {}", live.sentence());
         }
         let account = account::describe(running.app()).await?;
-        let folder = data_dir.join(DOWNLOADS);
+        let folder = std::path::absolute(data_dir.join(DOWNLOADS))?;
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("could not create {}", folder.display()))?;
         let door = exports::Door::login(&url, credentials).await?;

@@ -165,8 +165,9 @@ impl Mapping {
             }
         };
         let value_type = member.value_type.as_deref().unwrap_or(usual);
-        let value_type = ValueType::read(value_type, member.format, member.zone.as_deref())
-            .map_err(|reason| format!("{at}: {reason}"))?;
+        let value_type =
+            ValueType::read(value_type, member.format.as_deref(), member.zone.as_deref())
+                .map_err(|reason| format!("{at}: {reason}"))?;
         Ok(Member {
             name,
             origin,
@@ -341,7 +342,8 @@ data:
         );
         assert_eq!(
             refused("Europe/Berlin", "Europe/Atlantis"),
-            "attributes.time: zone is \"Europe/Atlantis\": expected a time zone such as Europe/Berlin"
+            "attributes.time: zone is \"Europe/Atlantis\": expected a time zone such as \
+             Europe/Berlin"
         );
         assert!(refused("absent", "abscent").contains("abscent"));
     }

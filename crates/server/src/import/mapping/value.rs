@@ -36,7 +36,7 @@ impl ValueType {
     /// Reads the type of a member of a mapping.
     pub(super) fn read(
         name: &str,
-        format: Option<String>,
+        format: Option<&str>,
         zone: Option<&str>,
     ) -> Result<Self, String> {
         if name != "time" && (format.is_some() || zone.is_some()) {
@@ -52,7 +52,7 @@ impl ValueType {
                     let zone = zone.unwrap_or_default();
                     format!("zone is {zone:?}: expected a time zone such as Europe/Berlin")
                 })?;
-                Ok(Self::Time(TimeForm::read(format.as_deref()), zone))
+                Ok(Self::Time(TimeForm::read(format), zone))
             }
             _ => {
                 let known = "expected string, number, boolean, json or time";
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     fn time(format: Option<&str>, zone: &str, text: &str) -> String {
-        let value_type = ValueType::read("time", format.map(str::to_owned), Some(zone)).unwrap();
+        let value_type = ValueType::read("time", format, Some(zone)).unwrap();
         let mut out = Vec::new();
         value_type.write(text, &mut out);
         String::from_utf8(out).unwrap()
