@@ -16,6 +16,7 @@ pub mod setup;
 pub mod subjects;
 pub mod time;
 pub mod users;
+pub mod verification;
 pub mod vendor_login;
 
 use std::sync::Arc;
@@ -63,6 +64,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(subjects::put_subjects, subjects::list_subjects))
         .merge(control_routes())
         .merge(metering_routes())
+        .routes(routes!(verification::verify_usage))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
         .routes(routes!(ops::metrics))

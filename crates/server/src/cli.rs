@@ -3,13 +3,10 @@
 //! Results go to standard output, progress and logs to standard error.
 
 pub mod apply;
-pub mod backup;
 pub mod check_config;
 pub mod demo;
-pub mod export;
 pub mod import;
 pub mod local;
-pub mod migrate;
 pub mod serve;
 pub mod user;
 pub mod verify;
@@ -76,16 +73,10 @@ enum Command {
     Apply(apply::Apply),
     /// Takes usage in from files.
     Import(import::Import),
-    /// Writes an export to a folder.
-    Export(export::Export),
     /// Looks after users.
     User(user::User),
     /// Checks every byte and every count of a data directory.
     Verify(verify::Verify),
-    /// Copies a data directory while it is in use.
-    Backup(backup::Backup),
-    /// Brings a data directory or database to this release's form.
-    Migrate(migrate::Migrate),
     /// Checks the configuration and prints what is in force.
     CheckConfig(check_config::CheckConfig),
 }
@@ -100,11 +91,8 @@ pub async fn main() -> ExitCode {
         Command::Demo(command) => command.run(&global).await,
         Command::Apply(command) => command.run(&global).await,
         Command::Import(command) => command.run(&global).await,
-        Command::Export(command) => command.run(&global),
         Command::User(command) => command.run(&global).await,
         Command::Verify(command) => command.run(&global),
-        Command::Backup(command) => command.run(&global),
-        Command::Migrate(command) => command.run(&global),
         Command::CheckConfig(command) => command.run(&global),
     };
     match done {

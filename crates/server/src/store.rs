@@ -14,6 +14,7 @@ use usage::manifest::{Counters, Layout};
 use usage::metrics::Metrics;
 use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use usage::store::Progress;
+use usage::verify::Report;
 use usage::traits::{Outcome, SequencedBatch};
 use usage::{EmbeddedStore, Error, Intake, Options, Result, UsageStore};
 
@@ -35,6 +36,9 @@ pub trait Readings: Send + Sync + std::fmt::Debug {
 
     /// Plain numbers for monitoring.
     fn metrics(&self) -> Metrics;
+
+    /// Reads every byte and checks every count; blocks until done.
+    fn verify(&self) -> Result<Report>;
 
     /// Flushes and stops; blocks until done.
     fn close(&self) -> Result<()>;
@@ -59,6 +63,10 @@ impl Readings for EmbeddedStore {
 
     fn metrics(&self) -> Metrics {
         Self::metrics(self)
+    }
+
+    fn verify(&self) -> Result<Report> {
+        Self::verify(self)
     }
 
     fn close(&self) -> Result<()> {
@@ -160,6 +168,10 @@ impl Readings for NoStore {
 
     fn metrics(&self) -> Metrics {
         Metrics::default()
+    }
+
+    fn verify(&self) -> Result<Report> {
+        self.elsewhere()
     }
 
     fn close(&self) -> Result<()> {

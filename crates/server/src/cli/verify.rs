@@ -1,16 +1,81 @@
 //! `tallyport verify`: checks every byte and every count.
 
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
 use clap::Args;
+use usage::disk::Disk;
+use usage::disk::real::RealDisk;
 
 use super::Global;
+use super::local::Local;
+use crate::api::verification::VerificationOut;
+use crate::server_file::ServerFile;
 
 /// Options of `tallyport verify`.
 #[derive(Debug, Args)]
-pub struct Verify {}
+pub struct Verify {
+    /// Rebuild what can be derived: the filters of key runs. The directory must be free.
+    #[arg(long)]
+    repair: bool,
+}
 
 impl Verify {
-    /// Runs the command.
-    pub fn run(self, _global: &Global) -> anyhow::Result<()> {
-        anyhow::bail!("this release has no `tallyport verify` yet")
+    /// Runs the command; fails when anything is damaged.
+    pub async fn run(self, global: &Global) -> anyhow::Result<()> {
+        let config = global.config()?;
+        let server = ServerFile::read(&config.server.data_dir)?;
+        let found = match server {
+            Some(_) if self.repair => bail!(
+                "a server has {} open: stop it before --repair",
+                config.server.data_dir.display()
+            ),
+            Some(server) => Local::new(&server)?.post("/api/v1/verification", &()).await?,
+            None => {
+                let folder = config.server.data_dir.join("usage");
+                let check = move || check(&folder, self.repair);
+                tokio::task::spawn_blocking(check).await??
+            }
+        };
+        tell(&found, global.json)?;
+        if !found.damage.is_empty() {
+            bail!("{} places are damaged", found.damage.len());
+        }
+        Ok(())
     }
+}
+
+/// Verifies a store nobody has open.
+fn check(folder: &Path, repair: bool) -> anyhow::Result<VerificationOut> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    if repair {
+        let rebuilt = usage::verify::repair(&disk, folder).context("could not repair")?;
+        eprintln!("rebuilt the filters of {} key runs", rebuilt.len());
+    }
+    let report = usage::verify::verify(&disk, folder).context("could not verify")?;
+    Ok(VerificationOut::from(report))
+}
+
+fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
+    if json {
+        println!("{}", serde_json::to_string(found)?);
+        return Ok(());
+    }
+    for damage in &found.damage {
+        println!("{} at byte {}: {}", damage.file, damage.offset, damage.reason);
+    }
+    println!(
+        "{} files, {} bytes, events up to {}: received {} = stored {} + duplicate {} \
+         + conflict {} + refused {}",
+        found.files,
+        found.bytes,
+        found.watermark,
+        found.received,
+        found.stored,
+        found.duplicate,
+        found.conflict,
+        found.refused
+    );
+    Ok(())
 }
