@@ -193,6 +193,7 @@ async fn a_meter_is_changed_by_making_a_version() {
     let child = server.organization("Child", sub, root).await;
     let below = server.key(child, Role::Owner).await;
     assert_eq!(server.patch(&below, path, "{}").await.status, 403);
+    assert_eq!(server.delete(&below, path).await.status, 403);
     assert_eq!(
         Answer::of(server.request(Method::PATCH, path)).await.status,
         401
