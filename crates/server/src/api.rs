@@ -16,8 +16,8 @@ pub mod setup;
 pub mod subjects;
 pub mod time;
 pub mod users;
-pub mod verification;
 pub mod vendor_login;
+pub mod verification;
 
 use std::sync::Arc;
 

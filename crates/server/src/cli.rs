@@ -92,7 +92,7 @@ pub async fn main() -> ExitCode {
         Command::Apply(command) => command.run(&global).await,
         Command::Import(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
-        Command::Verify(command) => command.run(&global),
+        Command::Verify(command) => command.run(&global).await,
         Command::CheckConfig(command) => command.run(&global),
     };
     match done {

@@ -14,8 +14,8 @@ use usage::manifest::{Counters, Layout};
 use usage::metrics::Metrics;
 use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use usage::store::Progress;
-use usage::verify::Report;
 use usage::traits::{Outcome, SequencedBatch};
+use usage::verify::Report;
 use usage::{EmbeddedStore, Error, Intake, Options, Result, UsageStore};
 
 use crate::config::{Config, StoreMode};

@@ -31,7 +31,11 @@ impl Verify {
                 "a server has {} open: stop it before --repair",
                 config.server.data_dir.display()
             ),
-            Some(server) => Local::new(&server)?.post("/api/v1/verification", &()).await?,
+            Some(server) => {
+                Local::new(&server)?
+                    .post("/api/v1/verification", &())
+                    .await?
+            }
             None => {
                 let folder = config.server.data_dir.join("usage");
                 let check = move || check(&folder, self.repair);
@@ -63,7 +67,10 @@ fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for damage in &found.damage {
-        println!("{} at byte {}: {}", damage.file, damage.offset, damage.reason);
+        println!(
+            "{} at byte {}: {}",
+            damage.file, damage.offset, damage.reason
+        );
     }
     println!(
         "{} files, {} bytes, events up to {}: received {} = stored {} + duplicate {} \

@@ -91,11 +91,15 @@ async fn commands_talk_to_the_server_that_has_the_directory_open() {
 #[tokio::test]
 async fn verify_reads_a_running_store_and_a_closed_one_and_names_damage() {
     let server = TestServer::start().await;
-    let data_dir = server.data_dir().to_owned();
+    let data_dir = server.data_dir();
     let beside = tallyport(&data_dir, &["verify", "--json"]).await;
     assert!(beside.status.success(), "{}", said(&beside));
     let repairing = tallyport(&data_dir, &["verify", "--repair"]).await;
-    assert!(said(&repairing).contains("stop it before --repair"), "{}", said(&repairing));
+    assert!(
+        said(&repairing).contains("stop it before --repair"),
+        "{}",
+        said(&repairing)
+    );
     let folder = server.stop().await;
 
     let alone = tallyport(folder.path(), &["verify"]).await;
@@ -106,5 +110,9 @@ async fn verify_reads_a_running_store_and_a_closed_one_and_names_damage() {
     std::fs::write(&manifest, bytes).unwrap();
     let damaged = tallyport(folder.path(), &["verify"]).await;
     assert!(!damaged.status.success(), "{}", said(&damaged));
-    assert!(said(&damaged).contains("manifest at byte"), "{}", said(&damaged));
+    assert!(
+        said(&damaged).contains("manifest at byte"),
+        "{}",
+        said(&damaged)
+    );
 }
