@@ -5,6 +5,7 @@
 
 mod column;
 mod control;
+mod detail;
 mod double;
 mod job_level;
 mod ledger;
@@ -23,6 +24,10 @@ use crate::range::TimeRange;
 
 pub use column::{Column, Row};
 pub use control::{Control, Organization, OrganizationVersion};
+pub use detail::{
+    ASSET, AssetCell, Detail, DetailLine, DetailPlan, DetailSource, Keys, MeterDetails,
+    PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow,
+};
 pub use double::write_double;
 pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
 pub use ledger::{DayLine, Ledger, UsageRead};
@@ -55,10 +60,22 @@ pub enum ExportKind {
         /// One file for all organizations.
         combined: bool,
     },
-    /// Usage per job of one meter, of the requester alone.
+    /// Consumption per organization, project, folder and day.
+    ProjectFolder {
+        /// Everything under the requester too.
+        linked: bool,
+        /// One file for all organizations.
+        combined: bool,
+    },
+    /// Consumption per asset, meter, tier and day, of the requester alone.
+    Asset {
+        /// One meter, or all.
+        meter: Option<MeterId>,
+    },
+    /// Usage per job, of the requester alone.
     JobLevel {
-        /// The meter.
-        meter: MeterId,
+        /// One meter, or all that have a report.
+        meter: Option<MeterId>,
     },
 }
 
@@ -78,8 +95,10 @@ pub struct AsOf {
 pub enum ExportPlan<'c> {
     /// Usage per organization, day and meter.
     Summary(SummaryPlan<'c>),
-    /// Usage per job.
-    JobLevel(JobLevelPlan<'c>),
+    /// Consumption per project and folder, or per asset.
+    Detail(DetailPlan<'c>),
+    /// Usage per job: one plan for each file.
+    JobLevel(Vec<JobLevelPlan<'c>>),
 }
 
 /// Why a request cannot become files.
@@ -141,12 +160,19 @@ impl<'c> ExportPlan<'c> {
         if last < first {
             return Err(PlanError::EmptyRange { first, last });
         }
+        let files = |linked, combined| SummaryPlan::new(request, control, as_of, linked, combined);
         match request.kind {
-            ExportKind::Summary { linked, combined } => {
-                SummaryPlan::new(request, control, as_of, linked, combined).map(Self::Summary)
+            ExportKind::Summary { linked, combined } => files(linked, combined).map(Self::Summary),
+            ExportKind::ProjectFolder { linked, combined } => {
+                let files = files(linked, combined)?;
+                DetailPlan::new(Detail::ProjectFolder, files, None).map(Self::Detail)
+            }
+            ExportKind::Asset { meter } => {
+                let files = files(false, false)?;
+                DetailPlan::new(Detail::Asset, files, meter).map(Self::Detail)
             }
             ExportKind::JobLevel { meter } => {
-                JobLevelPlan::new(request, control, meter).map(Self::JobLevel)
+                JobLevelPlan::all(request, control, meter).map(Self::JobLevel)
             }
         }
     }
@@ -155,7 +181,8 @@ impl<'c> ExportPlan<'c> {
     pub fn file_names(&self) -> Vec<String> {
         match self {
             Self::Summary(plan) => plan.file_names(),
-            Self::JobLevel(plan) => vec![plan.file_name()],
+            Self::Detail(plan) => plan.files.file_names(),
+            Self::JobLevel(plans) => plans.iter().map(JobLevelPlan::file_name).collect(),
         }
     }
 }

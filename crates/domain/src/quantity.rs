@@ -263,6 +263,11 @@ impl Amount {
         })
     }
 
+    /// Whether it is worth nothing at all, before any rounding.
+    pub fn is_zero(self) -> bool {
+        self.units == I256::ZERO
+    }
+
     /// Spells the amount with exactly `decimals` (at most 24) places, rounded half away from zero.
     pub fn fixed(self, decimals: u32) -> String {
         let shift = I256::from(10).pow(2 * PLACES - decimals.min(2 * PLACES));

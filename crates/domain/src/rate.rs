@@ -109,17 +109,40 @@ impl Rate {
         Some(Total::from_units(units))
     }
 
-    /// What `usage` after `used` costs: the sum over its parts of part x price / `factor`.
+    /// What `usage` after `used` costs, tier by tier: part x price / `factor`.
     ///
-    /// `None` when the product does not fit 256 bits.
-    pub fn price(&self, used: Total, usage: Total, factor: u64) -> Option<Amount> {
+    /// `None` when a product does not fit 256 bits.
+    pub fn parts(&self, used: Total, usage: Total, factor: u64) -> Option<Vec<TierPart>> {
         let parts = self.split(used, usage, factor);
-        parts
-            .into_iter()
-            .try_fold(Amount::from(Total::ZERO), |sum, (tier, part)| {
-                sum.checked_add(Amount::product(part, self.tiers[tier].price, factor)?)
+        let priced = parts.into_iter().map(|(tier, usage)| {
+            let amount = Amount::product(usage, self.tiers[tier].price, factor)?;
+            Some(TierPart {
+                tier,
+                usage,
+                amount,
             })
+        });
+        priced.collect()
     }
+
+    /// What `usage` after `used` costs in all; `None` when it does not fit 256 bits.
+    pub fn price(&self, used: Total, usage: Total, factor: u64) -> Option<Amount> {
+        let mut parts = self.parts(used, usage, factor)?.into_iter();
+        parts.try_fold(Amount::from(Total::ZERO), |sum, part| {
+            sum.checked_add(part.amount)
+        })
+    }
+}
+
+/// Usage inside one tier, and its worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TierPart {
+    /// Index of the tier.
+    pub tier: usize,
+    /// Usage in readings.
+    pub usage: Total,
+    /// Its worth, unrounded.
+    pub amount: Amount,
 }
 
 /// The one rate of `kind` for a reading: the organization's own first, then the default.

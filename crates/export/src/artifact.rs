@@ -59,6 +59,11 @@ impl Artifacts {
     ///
     /// `options` are the store's own, such as `aws_region`. A TLS provider is installed before.
     pub fn bucket(url: &Url, options: &[(String, String)]) -> Result<Self> {
+        if url.scheme() == "file"
+            && let Ok(folder) = url.to_file_path()
+        {
+            return Self::folder(&folder);
+        }
         let refused = |error: object_store::Error| Error::Location {
             url: url.host_str().unwrap_or_default().to_owned(),
             reason: error.to_string(),
@@ -166,4 +171,58 @@ fn next_part(archive: &mut File) -> Result<Option<Bytes>> {
 
 fn failed(action: &'static str) -> impl Fn(object_store::Error) -> Error {
     move |source| Error::Artifact { action, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_folder_may_be_named_by_url_and_keeps_what_is_put_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = Url::from_directory_path(folder.path().join("new")).unwrap();
+        let artifacts = Artifacts::bucket(&url, &[]).unwrap();
+        let export = ExportId::from_random(1);
+        artifacts
+            .put_manifest(export, b"{}".to_vec())
+            .await
+            .unwrap();
+        let again = Artifacts::bucket(&url, &[]).unwrap();
+        assert_eq!(again.manifest(export).await.unwrap(), "{}");
+        again.remove(export).await.unwrap();
+        again.remove(export).await.unwrap();
+        let gone = artifacts.manifest(export).await.unwrap_err();
+        assert_eq!(gone.kind(), domain::kind::Kind::Gone);
+    }
+
+    #[tokio::test]
+    async fn parts_of_an_archive_can_be_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let artifacts = Artifacts::folder(folder.path()).unwrap();
+        let mut archive = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut archive, b"0123456789").unwrap();
+        let (runtime, export) = (Handle::current(), ExportId::from_random(2));
+        let store = artifacts.clone();
+        let put = move || {
+            let gauge = Gauge::default();
+            store
+                .put_archive(&runtime, export, &mut archive, &gauge)
+                .unwrap()
+        };
+        let stored = tokio::task::spawn_blocking(put).await.unwrap();
+        assert_eq!(stored.size_bytes, 10);
+        let part = artifacts.read(&stored.path, Some(2..5)).await.unwrap();
+        let part: Vec<_> = part.try_collect().await.unwrap();
+        assert_eq!(part.concat(), b"234");
+    }
+
+    #[test]
+    fn an_unknown_kind_of_store_is_refused_without_its_secrets() {
+        let url = "ftp://user:secret@host/path".parse().unwrap();
+        let refused = Artifacts::bucket(&url, &[]).unwrap_err();
+        assert!(
+            matches!(&refused, Error::Location { url, .. } if url == "host"),
+            "{refused}"
+        );
+    }
 }

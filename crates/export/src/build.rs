@@ -2,24 +2,26 @@
 //!
 //! Runs on a blocking thread, which waits for the store and leaves deflating to others.
 
+mod detail;
+mod job_level;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
+use domain::Timestamp;
 use domain::dimension::Dimension;
 use domain::export::{
-    AsOf, Column, ExportPlan, JobLevelPlan, JobRead, JobRow, ProcessDay, ProcessDays, RollUps, Row,
-    SUMMARY, SummaryPlan, SummaryRow, UsageRead, utc_date,
+    AsOf, Column, ExportPlan, JobRead, Ledger, Member, RollUps, Row, SUMMARY, SummaryPlan,
+    SummaryRow, UsageRead,
 };
-use domain::export::{Ledger, Member};
-use domain::quantity::{Amount, Quantity, Total};
+use domain::quantity::{Amount, Total};
 use domain::window::{WindowSize, Windows};
-use futures::StreamExt;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::runtime::Handle;
 use usage::UsageStore;
-use usage::query::{Batch, ScanQuery, TotalsQuery};
+use usage::query::{GroupKey, ScanQuery, TotalRow, TotalsQuery};
 
 use crate::archive::Archive;
 use crate::csv;
@@ -124,7 +126,8 @@ impl<'a> Build<'a> {
     pub fn run(mut self, plan: &ExportPlan<'_>) -> Result<(File, Vec<FileFacts>)> {
         match plan {
             ExportPlan::Summary(plan) => self.summary(plan)?,
-            ExportPlan::JobLevel(plan) => self.job_level(plan)?,
+            ExportPlan::Detail(plan) => self.detail(plan)?,
+            ExportPlan::JobLevel(plans) => self.job_level(plans)?,
         }
         Ok((self.archive.finish()?, self.files))
     }
@@ -159,15 +162,27 @@ impl<'a> Build<'a> {
     fn read<'c>(&self, plan: &SummaryPlan<'c>, member: &Member<'c>) -> Result<Ledger<'c>> {
         let (mut ledger, borders) = plan.ledger(member);
         for read in ledger.reads(&borders) {
-            let totals = self.usage.totals(totals_query(&read), self.as_of.sequence);
-            for row in self.runtime.block_on(totals)? {
-                let day = row.window.map(|window| window.start);
-                let day = day.ok_or_else(|| Error::Internal("a total has no day".into()))?;
+            for (day, row) in self.totals(&read, &[])? {
                 ledger.add(&read, row.meter, day, row.fold);
             }
             self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
         }
         Ok(ledger)
+    }
+
+    fn totals(
+        &self,
+        read: &UsageRead<'_>,
+        dimensions: &[Dimension],
+    ) -> Result<Vec<(Timestamp, TotalRow)>> {
+        let query = totals_query(read, dimensions);
+        let totals = self.usage.totals(query, self.as_of.sequence);
+        let rows = self.runtime.block_on(totals)?.into_iter();
+        let dated = rows.map(|row| match row.window {
+            Some(window) => Ok((window.start, row)),
+            None => Err(Error::Internal("a total has no day".into())),
+        });
+        dated.collect()
     }
 
     fn summary_rows(&mut self, rows: &[SummaryRow<'_>]) -> Result<()> {
@@ -187,26 +202,6 @@ impl<'a> Build<'a> {
         self.end([usage].into_iter().chain(ipu).collect())
     }
 
-    fn job_level(&mut self, plan: &JobLevelPlan<'_>) -> Result<()> {
-        let name = Some(plan.file_name());
-        let mut processes = ProcessDays::default();
-        match plan.job_columns() {
-            Some(columns) => self.start(name, columns)?,
-            None => self.start(name, plan.process_columns())?,
-        }
-        let dimensions = plan.dimensions();
-        for (done, read) in plan.reads.iter().enumerate() {
-            let mut batches = self.scan(read, &dimensions)?;
-            while let Some(batch) = self.runtime.block_on(batches.next()) {
-                self.batch(plan, read, &dimensions, &batch?, &mut processes)?;
-                self.gauge.advance(done, plan.reads.len())?;
-            }
-        }
-        self.process_days(plan, &processes.finish())?;
-        let metered = self.file.usage.fixed(12);
-        self.end(BTreeMap::from([("metered", metered)]))
-    }
-
     fn scan(&self, read: &JobRead<'_>, dimensions: &[Dimension]) -> Result<usage::query::Batches> {
         let query = ScanQuery {
             scope: read.scope.clone(),
@@ -216,36 +211,6 @@ impl<'a> Build<'a> {
         };
         let scan = self.usage.scan(query, self.as_of.sequence);
         Ok(self.runtime.block_on(scan)?)
-    }
-
-    fn batch(
-        &mut self,
-        plan: &JobLevelPlan<'_>,
-        read: &JobRead<'_>,
-        dimensions: &[Dimension],
-        batch: &Batch,
-        processes: &mut ProcessDays,
-    ) -> Result<()> {
-        for index in 0..batch.len() {
-            let Some(row) = job_row(read, dimensions, batch, index)? else {
-                continue;
-            };
-            self.file.usage += row.quantity.into();
-            if let Some(columns) = plan.job_columns() {
-                self.row(Some(utc_date(row.time)), columns, &row)?;
-            } else {
-                let done = processes.add(&row);
-                self.process_days(plan, &done)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn process_days(&mut self, plan: &JobLevelPlan<'_>, days: &[ProcessDay]) -> Result<()> {
-        for day in days {
-            self.row(Some(day.date()), plan.process_columns(), day)?;
-        }
-        Ok(())
     }
 
     fn start<C>(&mut self, name: Option<String>, columns: &[Column<C>]) -> Result<()> {
@@ -282,7 +247,7 @@ impl<'a> Build<'a> {
     }
 }
 
-fn totals_query(read: &UsageRead<'_>) -> TotalsQuery {
+fn totals_query(read: &UsageRead<'_>, dimensions: &[Dimension]) -> TotalsQuery {
     TotalsQuery {
         scope: read.scope.clone(),
         meters: read.meters.iter().map(|meter| (*meter).clone()).collect(),
@@ -290,34 +255,11 @@ fn totals_query(read: &UsageRead<'_>) -> TotalsQuery {
             size: WindowSize::Day,
             zone: TimeZone::UTC,
         }),
-        group_by: Vec::new(),
+        group_by: dimensions
+            .iter()
+            .copied()
+            .map(GroupKey::Dimension)
+            .collect(),
         filters: Vec::new(),
     }
-}
-
-/// One row of a scan; `None` where the meter reads nothing.
-fn job_row<'b>(
-    read: &JobRead<'b>,
-    dimensions: &[Dimension],
-    batch: &'b Batch,
-    index: usize,
-) -> Result<Option<JobRow<'b>>> {
-    let text = || batch.text(index, 0).map(|_| Quantity::ONE);
-    let Some(quantity) = batch.quantity(index, 0).or_else(text) else {
-        return Ok(None);
-    };
-    let organization = batch.organization(index).parse();
-    let organization = organization.map_err(|_| Error::Internal("a row names nobody".into()))?;
-    let mut values = [None; Dimension::ALL.len()];
-    for (place, dimension) in dimensions.iter().enumerate() {
-        values[*dimension as usize] = batch.dimension(index, place);
-    }
-    Ok(Some(JobRow {
-        organization,
-        meter: read.meter,
-        subject: batch.subject(index),
-        time: batch.time(index),
-        quantity,
-        dimensions: values,
-    }))
 }

@@ -2,7 +2,7 @@
 //!
 //! The second walk of ARCHITECTURE.md: [`worker`] claims a job, the plan of `domain` says what to
 //! read and print, [`build`] reads and prices it, [`csv`] and [`archive`] make the bytes, and
-//! [`artifact`] keeps them.
+//! [`artifact`] keeps them. [`outbox`] tells whoever asked to be told.
 
 pub mod archive;
 pub mod artifact;
@@ -10,9 +10,11 @@ pub mod build;
 pub mod csv;
 pub mod error;
 pub mod manifest;
+pub mod outbox;
 pub mod request;
 pub mod worker;
 
 pub use artifact::Artifacts;
 pub use error::{Error, Result};
+pub use outbox::Outbox;
 pub use worker::{Options, Worker, Workers};

@@ -24,8 +24,15 @@ pub fn request(export: &Export) -> Result<ExportRequest> {
             linked: true,
             combined: new.combined,
         },
-        (metadata::ExportKind::JobLevel, Some(meter)) if !new.all_meters => {
-            ExportKind::JobLevel { meter }
+        (metadata::ExportKind::ProjectFolder, _) => ExportKind::ProjectFolder {
+            linked: new.all_linked_orgs,
+            combined: new.combined,
+        },
+        (metadata::ExportKind::Asset, meter) => ExportKind::Asset { meter },
+        (metadata::ExportKind::JobLevel, meter) if new.all_meters || meter.is_some() => {
+            ExportKind::JobLevel {
+                meter: meter.filter(|_| !new.all_meters),
+            }
         }
         (kind, _) => {
             let kind = kind.as_str();

@@ -7,6 +7,7 @@ mod pool;
 
 use std::fmt;
 use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use domain::export::{AsOf, ExportPlan};
 use domain::ids::ExportId;
 use jiff::SignedDuration;
 use metadata::{Artifact, Claim, Claimed, Metadata, Progress, Settlement};
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use usage::UsageStore;
 
@@ -102,6 +104,19 @@ impl Built {
     /// The files of the archive.
     pub fn files(&self) -> &[FileFacts] {
         &self.files
+    }
+
+    /// SHA-256 of the archive; reads all of it.
+    pub fn sha256(&self) -> Result<[u8; 32]> {
+        let (mut archive, mut sha256) = (&self.archive, Sha256::new());
+        archive.rewind()?;
+        let mut part = vec![0; 64 * 1024];
+        loop {
+            match archive.read(&mut part)? {
+                0 => return Ok(sha256.finalize().into()),
+                length => sha256.update(&part[..length]),
+            }
+        }
     }
 
     fn rows(&self) -> u64 {

@@ -17,6 +17,8 @@ use crate::segment::{Ask, Segment, SegmentWriter, Shape};
 pub const SEGMENT_ROWS_MAX: u64 = 8_000_000;
 /// Neighbours of similar size that are joined.
 pub const JOIN_SEGMENTS: usize = 8;
+/// Most segments read by one join.
+const INPUTS_MAX: usize = 3 * JOIN_SEGMENTS;
 /// Rows below which segments count as equally small.
 const SMALL_ROWS: u64 = 4_096;
 /// Rows read from each input at once.
@@ -34,24 +36,26 @@ pub fn choose(entries: &[SegmentEntry]) -> Option<Range<usize>> {
 }
 
 /// The neighbours worth joining from the first of `entries` on, and their tier.
+///
+/// They begin and end with one of the tier. Smaller ones between are taken along, or they would
+/// stay for ever.
 fn stretch(entries: &[SegmentEntry], start: usize) -> Option<(u32, Range<usize>)> {
-    let first = entries.first()?;
-    let mut rows = 0;
+    let wanted = tier(entries.first()?.rows);
+    let (mut alike, mut end, mut rows, mut rows_joined) = (0, 0, 0, 0);
     let mut full = false;
-    // A small one between large ones is taken along, or it would stay for ever.
-    let similar = entries
-        .iter()
-        .take(JOIN_SEGMENTS)
-        .take_while(|entry| tier(entry.rows) <= tier(first.rows))
-        .take_while(|entry| {
-            full = rows + entry.rows > SEGMENT_ROWS_MAX;
-            rows += if full { 0 } else { entry.rows };
-            !full
-        })
-        .count();
-    // No more fit: joining fewer pays when none of them is most of the result.
-    let worth_while = full && similar > 1 && first.rows * 2 <= rows;
-    (similar == JOIN_SEGMENTS || worth_while).then(|| (tier(first.rows), start..start + similar))
+    for (index, entry) in entries.iter().take(INPUTS_MAX).enumerate() {
+        full = rows + entry.rows > SEGMENT_ROWS_MAX;
+        if full || tier(entry.rows) > wanted || alike == JOIN_SEGMENTS {
+            break;
+        }
+        rows += entry.rows;
+        if tier(entry.rows) == wanted {
+            (alike, end, rows_joined) = (alike + 1, index + 1, rows);
+        }
+    }
+    // Where no eight fit, fewer will do if the result is so large that it rests.
+    let rests = full && alike > 1 && rows_joined * 2 > SEGMENT_ROWS_MAX;
+    (alike == JOIN_SEGMENTS || rests).then(|| (wanted, start..start + end))
 }
 
 /// Segments of one tier differ in size by less than a factor of [`JOIN_SEGMENTS`].
@@ -135,4 +139,92 @@ pub fn rewrite(
     layout: &Layout,
 ) -> Result<SegmentEntry> {
     join(disk, folder, file, std::slice::from_ref(input), layout)
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::aggregation::Aggregation;
+
+    use super::*;
+
+    fn entry(first: u64, rows: u64) -> SegmentEntry {
+        SegmentEntry {
+            format: 1,
+            file: String::new(),
+            first,
+            last: first + rows - 1,
+            rows,
+            bytes: 0,
+            checksum: String::new(),
+            tail_bytes: 0,
+            tail_checksum: String::new(),
+            time_min_ns: 0,
+            time_max_ns: 0,
+            event_types: vec!["a".into()],
+            layout: Layout::default(),
+            rollups: Vec::new(),
+        }
+    }
+
+    fn entries(rows: &[u64]) -> Vec<SegmentEntry> {
+        let numbered = rows.iter().scan(1, |next, rows| {
+            *next += rows;
+            Some(entry(*next - rows, *rows))
+        });
+        numbered.collect()
+    }
+
+    #[test]
+    fn eight_neighbours_of_similar_size_are_joined_the_smallest_first() {
+        assert_eq!(choose(&entries(&[100; 7])), None);
+        assert_eq!(choose(&entries(&[100; 9])), Some(0..8));
+        let mut rows = vec![300_000; 8];
+        rows.extend([50; 8]);
+        assert_eq!(choose(&entries(&rows)), Some(8..16));
+        assert_eq!(choose(&entries(&rows[..12])), Some(0..8));
+    }
+
+    #[test]
+    fn joins_stay_below_the_largest_size_and_large_ones_rest() {
+        assert_eq!(choose(&entries(&[1_100_000; 8])), Some(0..7));
+        assert_eq!(choose(&entries(&[7_000_000, 900_000, 900_000])), None);
+        assert_eq!(choose(&entries(&[8_000_000; 20])), None);
+    }
+
+    #[test]
+    fn each_row_is_written_a_few_times_however_many_come() {
+        let mut held: Vec<u64> = Vec::new();
+        let (mut stored, mut written) = (0, 0);
+        for number in 0..2_000 {
+            let fresh = 20_000 + number % 7;
+            held.push(fresh);
+            stored += fresh;
+            while let Some(range) = choose(&entries(&held)) {
+                let rows = held[range.clone()].iter().sum();
+                written += rows;
+                held.splice(range, [rows]);
+            }
+        }
+        assert!(held.len() < 40, "{held:?}");
+        assert!(written < 4 * stored, "{written} of {stored}");
+    }
+
+    #[test]
+    fn only_segments_with_events_of_a_new_rule_are_outdated() {
+        let rule = |event_type: &str| ReadingRule {
+            event_type: event_type.into(),
+            filters: Vec::new(),
+            value_property: None,
+            aggregation: Aggregation::Count,
+        };
+        let layout = |event_type: &str| Layout {
+            rules: vec![rule(event_type)],
+            paths: Vec::new(),
+        };
+        let mut entries = entries(&[10, 10]);
+        entries[0].layout = layout("a");
+        assert_eq!(outdated(&entries, &layout("a")), Some(1));
+        assert_eq!(outdated(&entries, &layout("b")), None);
+        assert_eq!(outdated(&entries, &Layout::default()), None);
+    }
 }

@@ -37,7 +37,7 @@ pub fn events(snapshot: &Snapshot, query: &EventsQuery, as_of: u64) -> Result<Ve
     let mut newest = Newest::new(query.limit);
     search.look_through_tail(snapshot, &mut newest)?;
     search.look_through_segments(snapshot, &mut newest)?;
-    fetch::fetch(snapshot, &query.meters, newest.into_sorted())
+    fetch::fetch(snapshot, &query.meters, &newest.into_sorted())
 }
 
 struct Search<'q> {

@@ -251,7 +251,7 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     next.counters = rotated
         .counters
         .iter()
-        .map(|(id, counts)| (name(id), *counts))
+        .map(|(id, counts)| (name(*id), *counts))
         .collect();
     let mut opened = (None, None);
     if let Some(files) = files {
@@ -287,7 +287,7 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     Ok(())
 }
 
-fn name(organization: &Option<domain::ids::OrganizationId>) -> String {
+fn name(organization: Option<domain::ids::OrganizationId>) -> String {
     organization.map_or_else(|| UNATTRIBUTED.to_owned(), |id| id.to_string())
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::disk::{Appender, Disk};
 use crate::error::{Error, Result};
-use crate::identity::Identity;
+use crate::identity::{Identity, hex};
 
 pub(crate) mod frame;
 pub(crate) mod recovery;
@@ -83,8 +83,16 @@ impl Journal {
             .and_then(|()| file.sync())
             .and_then(|()| disk.sync_folder(folder));
         if let Err(error) = written {
-            disk.remove(&path).ok();
-            return Err(Error::io("begin", &path, error));
+            let removed = disk.remove(&path).and_then(|()| disk.sync_folder(folder));
+            return Err(match removed {
+                Ok(()) => Error::io("begin", &path, error),
+                // It may come back after a crash: no frame may follow in the file before it.
+                Err(source) => Error::Io {
+                    action: "remove",
+                    path,
+                    source,
+                },
+            });
         }
         Ok(Self {
             disk: Arc::clone(disk),
@@ -184,17 +192,38 @@ impl Journal {
         let mut seal = FrameBuilder::default();
         seal.clear();
         let seal = seal.finish(FrameKind::Seal, self.chain, [].into_iter());
-        if let Err(failure) = self.append(seal) {
-            self.disk.remove(&next.path).ok();
-            return Err(failure);
+        match self.append(seal) {
+            Ok(()) => {}
+            Err(Failure::Full(error)) => return Err(self.give_up(&next, error)),
+            // The seal may be there after the next start: then its successor must be, too.
+            Err(broken) => return Err(broken),
         }
         *self = next;
         Ok(())
+    }
+
+    /// Removes a successor whose predecessor found no room for its seal.
+    ///
+    /// Frames go on in the predecessor, so a crash must not bring the successor back.
+    fn give_up(&self, next: &Self, full: Error) -> Failure {
+        let removed = self.disk.remove(&next.path);
+        match removed.and_then(|()| self.disk.sync_folder(&self.folder)) {
+            Ok(()) => Failure::Full(full),
+            Err(error) => Failure::Broken(Error::io("remove", &next.path, error)),
+        }
     }
 }
 
 /// Cuts off what was never answered, durably.
 fn cut_file(disk: &Arc<dyn Disk>, cut: &recovery::Cut) -> std::io::Result<()> {
+    tracing::warn!(
+        path = %cut.path.display(),
+        offset = cut.offset,
+        size_bytes = cut.size_bytes,
+        first_bytes = hex(&cut.head),
+        "cut the journal's end, a frame that was never answered: {}",
+        cut.reason
+    );
     let mut file = disk.append(&cut.path)?;
     file.truncate(cut.offset)?;
     file.sync()

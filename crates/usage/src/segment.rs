@@ -1,6 +1,6 @@
 //! Segments: immutable Parquet files of rows, sorted for reads (step 6 of usage in).
 //!
-//! Written by [`write`] and [`crate::compact`], read by [`crate::scan`] and its neighbours.
+//! Written by [`write()`] and [`crate::compact`], read by [`crate::scan`] and its neighbours.
 
 mod read;
 mod write;

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::identity::Identity;
-use crate::intake::writer::CommandSender;
+use crate::intake::writer::{Command, CommandSender};
 use crate::manifest::{Counters, Layout, Manifest, RetentionFloor};
 use crate::options::{CHUNK_ROWS_MAX, Options};
 use crate::row::Row;
@@ -208,6 +208,10 @@ impl Shared {
     pub(crate) fn break_down(&self, reason: &str) {
         if self.broken.set(reason.to_owned()).is_ok() {
             tracing::error!("the usage store is read-only from now on: {reason}");
+            // A writer that waits for room must learn that none will come.
+            self.commands
+                .send(Command::Flushed(Err(reason.into())))
+                .ok();
         }
         self.wake.notify_all();
     }
@@ -274,7 +278,8 @@ impl Shared {
         if let Err(error) = self.disk.remove(path)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!(path = %path.display(), "could not remove a file no longer used: {error}");
+            let path = path.display();
+            tracing::warn!(%path, "could not remove a file no longer used: {error}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, Total
 use crate::shared::{Shared, locked};
 use crate::snapshot::Snapshot;
 use crate::traits::{Intake, Outcome, SequencedBatch, UsageStore};
+use crate::verify::Report;
 use crate::{events, flush, intake, scan, totals, upkeep};
 
 pub(crate) mod open;
@@ -161,6 +162,12 @@ impl EmbeddedStore {
     pub fn compact_now(&self) -> Result<()> {
         self.shared.check_writable()?;
         upkeep::now(&self.shared).inspect_err(|error| self.break_unless_passing(error))
+    }
+
+    /// Reads every byte of the store while it is open, as [`crate::verify::verify`] does of a
+    /// closed one; blocks until done.
+    pub fn verify(&self) -> Result<Report> {
+        crate::verify::verify_open(&self.shared)
     }
 
     fn break_unless_passing(&self, error: &Error) {

@@ -9,7 +9,7 @@ use crate::identity::{Identity, checksum_stream, hex_checksum};
 use crate::manifest::{Counters, Manifest, RunEntry, file};
 use crate::seen::merge::Walk;
 use crate::seen::run::{Filters, Run};
-use crate::shared::Folders;
+use crate::shared::{Folders, Shared, locked};
 use crate::store::open::take_lock;
 
 mod journal;
@@ -97,6 +97,49 @@ pub fn verify(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Report> {
         return Ok(report);
     };
     report.files += 1;
+    check_named(disk, &folders, &identity, &manifest, &mut report)?;
+    for cut in journal::check(disk, &folders, &identity, &manifest, &mut report)? {
+        report.note(&cut.path, cut.offset, cut.reason);
+    }
+    check_conservation(&path, &manifest, &mut report);
+    Ok(report)
+}
+
+/// The same for a store that is open: on files that are pinned meanwhile. Flushes wait while the
+/// journal is read.
+pub(crate) fn verify_open(shared: &Shared) -> Result<Report> {
+    let (disk, folders, identity) = (&shared.disk, &shared.folders, &shared.identity);
+    let mut report = Report::default();
+    let pinned = {
+        let manifest = locked(&shared.manifest);
+        let segments = locked(&shared.visible).segments.clone();
+        (manifest.clone(), segments, shared.run_set())
+    };
+    check_named(disk, folders, identity, &pinned.0, &mut report)?;
+    drop(pinned);
+    let _no_flush = locked(&shared.flush);
+    let manifest = locked(&shared.manifest).clone();
+    let cuts = journal::check(disk, folders, identity, &manifest, &mut report)?;
+    // The frame being written now ends the last file.
+    let newest = cuts.last().map(|cut| cut.path.clone());
+    for cut in cuts
+        .into_iter()
+        .filter(|cut| Some(&cut.path) != newest.as_ref())
+    {
+        report.note(&cut.path, cut.offset, cut.reason);
+    }
+    check_conservation(&folders.store.join(file::FILE), &manifest, &mut report);
+    Ok(report)
+}
+
+/// Checks every segment, rollup and run the manifest names.
+fn check_named(
+    disk: &Arc<dyn Disk>,
+    folders: &Folders,
+    identity: &Identity,
+    manifest: &Manifest,
+    report: &mut Report,
+) -> Result<()> {
     for entry in &manifest.segments {
         let own = (&entry.file, entry.bytes, &entry.checksum);
         let rollups = entry
@@ -104,21 +147,18 @@ pub fn verify(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Report> {
             .iter()
             .map(|it| (&it.file, it.bytes, &it.checksum));
         for (name, bytes, sum) in std::iter::once(own).chain(rollups) {
-            check_file(disk, &folders.segments.join(name), bytes, sum, &mut report)?;
+            check_file(disk, &folders.segments.join(name), bytes, sum, report)?;
         }
     }
     for entry in &manifest.runs {
         let path = folders.keys.join(&entry.file);
-        let checked = check_run(disk, &path, &identity, entry);
         let damaged = report.damage.len();
-        report.take(checked)?;
+        report.take(check_run(disk, &path, identity, entry))?;
         if report.damage.len() == damaged {
-            check_file(disk, &path, entry.bytes, &entry.checksum, &mut report)?;
+            check_file(disk, &path, entry.bytes, &entry.checksum, report)?;
         }
     }
-    journal::check(disk, &folders, &identity, &manifest, &mut report)?;
-    check_conservation(&path, &manifest, &mut report);
-    Ok(report)
+    Ok(())
 }
 
 /// Compares a whole file with its length and checksum in the manifest.

@@ -171,13 +171,13 @@ const METERED_DECIMALS: u32 = 6;
 const HOURS_DECIMALS: u32 = 10;
 const SECONDS_DECIMALS: u32 = 5;
 
-/// How the job-level report of a request comes about.
+/// How one job-level report of a request comes about.
 #[derive(Debug, Clone)]
 pub struct JobLevelPlan<'c> {
     /// Columns of the report.
     pub layout: JobLevelLayout,
-    /// What to read, ascending by time.
-    pub reads: Vec<JobRead<'c>>,
+    /// What to read of each meter, ascending by time; the report merges them by time.
+    pub meters: Vec<Vec<JobRead<'c>>>,
     meter: MeterId,
 }
 
@@ -191,32 +191,44 @@ pub struct JobRead<'c> {
 }
 
 impl<'c> JobLevelPlan<'c> {
-    pub(super) fn new(
+    /// The reports of one meter, or of all that have one: a report for each layout the vendor has,
+    /// and for each meter of the other layouts.
+    pub(super) fn all(
         request: &ExportRequest,
         control: &'c Control,
-        meter: MeterId,
-    ) -> Result<Self, PlanError> {
-        let mut versions: Vec<_> = control
-            .meters
-            .iter()
-            .filter(|each| each.id == meter)
-            .collect();
-        versions.sort_by_key(|version| version.valid.start);
-        let newest = versions.last().ok_or(PlanError::UnknownMeter(meter))?;
-        let layout = newest.job_level.ok_or(PlanError::NoJobLevel(meter))?;
-        let own = Scope::alone(request.requester).within(request.range());
-        let reads = versions.into_iter().map(|meter| JobRead {
-            scope: own.within(meter.valid),
-            meter,
-        });
-        let reads = reads
-            .filter(|read| !read.scope.entries().is_empty())
-            .collect();
-        Ok(Self {
-            layout,
-            reads,
-            meter,
-        })
+        meter: Option<MeterId>,
+    ) -> Result<Vec<Self>, PlanError> {
+        let mut versions = BTreeMap::<MeterId, Vec<&'c Meter>>::new();
+        let wanted = |each: &&Meter| meter.is_none_or(|meter| each.id == meter);
+        for each in control.meters.iter().filter(wanted) {
+            versions.entry(each.id).or_default().push(each);
+        }
+        let mut reports = BTreeMap::<_, Self>::new();
+        for (id, mut versions) in versions {
+            versions.sort_by_key(|version| version.valid.start);
+            let Some(layout) = versions.last().and_then(|newest| newest.job_level) else {
+                continue;
+            };
+            let empty = || Self {
+                layout,
+                meters: Vec::new(),
+                meter: id,
+            };
+            let report = reports.entry(place(layout, id)).or_insert_with(empty);
+            report.meters.push(reads(request, versions));
+        }
+        match meter {
+            Some(meter) if reports.is_empty() => {
+                let is_known = control.meters.iter().any(|each| each.id == meter);
+                let unknown = PlanError::UnknownMeter(meter);
+                Err(if is_known {
+                    PlanError::NoJobLevel(meter)
+                } else {
+                    unknown
+                })
+            }
+            _ => Ok(reports.into_values().collect()),
+        }
     }
 
     /// Name of the file.
@@ -263,6 +275,28 @@ impl<'c> JobLevelPlan<'c> {
     }
 }
 
+/// The place of a report in the archive; meters with equal places share one.
+fn place(layout: JobLevelLayout, meter: MeterId) -> (u8, Option<MeterId>) {
+    match layout {
+        JobLevelLayout::DataIntegration => (0, None),
+        JobLevelLayout::AdvancedPushdown => (1, None),
+        JobLevelLayout::ApplicationIntegration => (2, Some(meter)),
+        JobLevelLayout::Generic => (3, Some(meter)),
+    }
+}
+
+fn reads<'c>(request: &ExportRequest, versions: Vec<&'c Meter>) -> Vec<JobRead<'c>> {
+    let own = Scope::alone(request.requester).within(request.range());
+    let read = |meter: &'c Meter| JobRead {
+        scope: own.within(meter.valid),
+        meter,
+    };
+    let reads = versions.into_iter().map(read);
+    reads
+        .filter(|read| !read.scope.entries().is_empty())
+        .collect()
+}
+
 /// One event as read.
 #[derive(Debug, Clone, Copy)]
 pub struct JobRow<'a> {
@@ -281,7 +315,8 @@ pub struct JobRow<'a> {
 }
 
 impl<'a> JobRow<'a> {
-    fn dimension(&self, dimension: Dimension) -> Option<&'a str> {
+    /// One of its dimensions.
+    pub fn dimension(&self, dimension: Dimension) -> Option<&'a str> {
         self.dimensions[dimension as usize]
     }
 }

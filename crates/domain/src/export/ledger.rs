@@ -17,7 +17,7 @@ use crate::ids::MeterId;
 use crate::meter::Meter;
 use crate::quantity::{Amount, Quantity, Total};
 use crate::range::TimeRange;
-use crate::rate::RateKind;
+use crate::rate::{Rate, RateKind, TierPart};
 use crate::tree::Scope;
 
 /// Totals by UTC day to ask the store for.
@@ -31,7 +31,7 @@ pub struct UsageRead<'c> {
 }
 
 /// What one organization used of one meter on one day, and its worth.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct DayLine<'c> {
     /// The UTC day.
     pub date: Date,
@@ -43,6 +43,8 @@ pub struct DayLine<'c> {
     pub ipu: Amount,
     /// Price of the highest tier reached that day.
     pub price: Quantity,
+    /// Usage and worth by the rate that applies, if any, and its tier.
+    pub(super) parts: Vec<(Option<&'c Rate>, TierPart)>,
 }
 
 /// The days and meters of one organization.
@@ -70,11 +72,32 @@ struct Used {
     usage: Total,
 }
 
+impl<'c> UsageRead<'c> {
+    /// The meter version with this place, and when its part of a day starts.
+    pub(super) fn stretch(&self, meter: usize, day: Timestamp) -> (&'c Meter, Timestamp) {
+        let meter = self.meters[meter];
+        let start = day.max(self.start);
+        let start = meter.valid.start.map_or(start, |since| start.max(since));
+        (meter, start)
+    }
+}
+
 impl<'c> Ledger<'c> {
     /// An empty ledger for the days of `range`, for all metered usage of `organization`.
     pub fn new(control: &'c Control, organization: &'c Organization, range: TimeRange) -> Self {
+        Self::of(control, organization, range, |_| true)
+    }
+
+    /// The same for those meters alone that pass.
+    pub(super) fn of(
+        control: &'c Control,
+        organization: &'c Organization,
+        range: TimeRange,
+        passes: impl Fn(&Meter) -> bool,
+    ) -> Self {
         let metered = |meter: &&Meter| {
-            meter.rule.aggregation.is_rateable() && !super::linked::is_linked(meter.id)
+            let is_linked = super::linked::is_linked(meter.id);
+            meter.rule.aggregation.is_rateable() && !is_linked && passes(meter)
         };
         Self {
             organization,
@@ -92,16 +115,28 @@ impl<'c> Ledger<'c> {
         let (tiered, plain): (Vec<_>, Vec<_>) =
             self.meters.iter().partition(|meter| self.is_tiered(meter));
         let mut reads = self.cut(&plain, self.range, borders);
-        let first = self.range.start.map(|start| {
-            let period = self.organization.billing_period(utc_date(start));
-            midnight(period.start)
-        });
-        let longer = TimeRange {
-            start: first,
-            ..self.range
-        };
-        reads.extend(self.cut(&tiered, longer, borders));
+        reads.extend(self.cut(
+            &tiered,
+            whole_periods(self.organization, self.range),
+            borders,
+        ));
         reads
+    }
+
+    /// The meter versions of the ledger.
+    pub(super) fn meters(&self) -> &[&'c Meter] {
+        &self.meters
+    }
+
+    /// Whose usage it is.
+    pub(super) fn organization(&self) -> &'c Organization {
+        self.organization
+    }
+
+    /// Whether usage of all its meters splits along every dimension.
+    pub(super) fn is_additive(&self) -> bool {
+        let mut meters = self.meters.iter();
+        meters.all(|meter| meter.rule.aggregation.is_additive())
     }
 
     fn is_tiered(&self, meter: &Meter) -> bool {
@@ -147,9 +182,7 @@ impl<'c> Ledger<'c> {
     ///
     /// Reads come in the order of [`Self::reads`].
     pub fn add(&mut self, read: &UsageRead<'c>, meter: usize, day: Timestamp, fold: Fold) {
-        let meter = read.meters[meter];
-        let start = day.max(read.start);
-        let start = meter.valid.start.map_or(start, |since| start.max(since));
+        let (meter, start) = read.stretch(meter, day);
         let stretches = self.days.entry((meter.id, utc_date(day))).or_default();
         stretches.push(Stretch { start, meter, fold });
     }
@@ -193,16 +226,18 @@ impl<'c> Ledger<'c> {
             let priced = self.price_day(stretches, visible, &mut day);
             priced.ok_or(PlanError::TooLarge { meter, date })?;
             used = Some((meter, day.used));
-            let shown = day.usage != Total::ZERO || day.meter.is_some_and(|meter| meter.zero_rows);
+            let is_used = day.usage != Total::ZERO || !day.ipu.is_zero();
+            let shown = is_used || day.meter.is_some_and(|meter| meter.zero_rows);
             let inside = self.range.contains(midnight(date));
             if let Some(meter) = day.meter.filter(|_| inside && shown) {
-                let (usage, ipu, price) = (day.usage, day.ipu, day.price);
+                let (usage, ipu, price, parts) = (day.usage, day.ipu, day.price, day.parts);
                 lines.push(DayLine {
                     date,
                     meter,
                     usage,
                     ipu,
                     price,
+                    parts,
                 });
             }
         }
@@ -242,6 +277,18 @@ impl<'c> Ledger<'c> {
     }
 }
 
+/// The range from the start of the billing period its first day lies in.
+pub(super) fn whole_periods(organization: &Organization, range: TimeRange) -> TimeRange {
+    let first = range.start.map(|start| {
+        let period = organization.billing_period(utc_date(start));
+        midnight(period.start)
+    });
+    TimeRange {
+        start: first,
+        ..range
+    }
+}
+
 /// The folds of all stretches that aggregate as `last` does, as one.
 fn merged<'s, 'c: 's>(
     stretches: impl Iterator<Item = &'s Stretch<'c>>,
@@ -262,6 +309,7 @@ struct Day<'c> {
     usage: Total,
     ipu: Amount,
     price: Quantity,
+    parts: Vec<(Option<&'c Rate>, TierPart)>,
 }
 
 impl<'c> Day<'c> {
@@ -272,6 +320,7 @@ impl<'c> Day<'c> {
             usage: Total::ZERO,
             ipu: Amount::from(Total::ZERO),
             price: Quantity::ZERO,
+            parts: Vec::new(),
         }
     }
 
@@ -292,12 +341,30 @@ impl<'c> Day<'c> {
         self.meter = Some(stretch.meter);
         self.usage += usage;
         let rate = prices.at(stretch.meter.id, stretch.start);
-        self.price = Quantity::ZERO;
-        if let Some(rate) = rate {
-            self.ipu = self.ipu.checked_add(rate.price(before, usage, factor)?)?;
-            let tier = rate.tiers.get(rate.tier_reached(before, usage, factor));
-            self.price = tier.map_or(Quantity::ZERO, |tier| tier.price);
+        for part in parts(rate, before, usage, factor)? {
+            self.ipu = self.ipu.checked_add(part.amount)?;
+            self.parts.push((rate, part));
         }
+        let tier = rate.and_then(|rate| {
+            let reached = rate.tier_reached(before, usage, factor);
+            rate.tiers.get(reached)
+        });
+        self.price = tier.map_or(Quantity::ZERO, |tier| tier.price);
         Some(())
     }
+}
+
+/// Usage by tier; without a rate all of it is in one tier and worth nothing.
+pub(super) fn parts(
+    rate: Option<&Rate>,
+    used: Total,
+    usage: Total,
+    factor: u64,
+) -> Option<Vec<TierPart>> {
+    let free = TierPart {
+        tier: 0,
+        usage,
+        amount: Amount::from(Total::ZERO),
+    };
+    rate.map_or(Some(vec![free]), |rate| rate.parts(used, usage, factor))
 }

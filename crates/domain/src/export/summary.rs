@@ -137,8 +137,8 @@ pub struct SummaryPlan<'c> {
     /// Whether all rows go into one file, organizations apart by an empty line.
     pub combined: bool,
     requester: OrganizationId,
-    control: &'c Control,
-    range: TimeRange,
+    pub(super) control: &'c Control,
+    pub(super) range: TimeRange,
     as_of: AsOf,
 }
 
@@ -149,7 +149,7 @@ pub struct Member<'c> {
     pub organization: &'c Organization,
     /// Whether it has rows of its own, or only counts in its parent's.
     pub is_printed: bool,
-    visible: Vec<TimeRange>,
+    pub(super) visible: Vec<TimeRange>,
     parents: Vec<Child>,
 }
 

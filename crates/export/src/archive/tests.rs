@@ -83,13 +83,13 @@ fn listing(version: u16, facts: &[EntryFacts]) -> String {
     text
 }
 
-const DAYS: [u32; 5] = [3, 40_000, 900, 2_000, 10];
+const DAYS: [u32; 5] = [3, 20_000, 900, 1_000, 10];
 
 #[test]
 fn another_program_reads_every_file_back() {
     let (zip, facts) = archive(2, ZIP64_FROM, &DAYS);
     assert!(
-        facts[0].bytes > 2 * 1024 * 1024,
+        facts[0].bytes > 5 * 256 * 1024,
         "several pieces: {} bytes",
         facts[0].bytes
     );
@@ -105,7 +105,7 @@ fn large_entries_use_zip64_and_are_read_back() {
 #[test]
 fn threads_do_not_change_a_byte() {
     let (one, _) = archive(1, ZIP64_FROM, &DAYS);
-    for threads in [2, 3, 7] {
+    for threads in [2, 5] {
         assert!(
             archive(threads, ZIP64_FROM, &DAYS).0 == one,
             "{threads} threads"

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::Worker;
 use crate::build::Gauge;
 use crate::error::Result;
+use crate::outbox::Outbox;
 
 /// Time between sweeps for expired artifacts.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -36,6 +37,11 @@ impl Workers {
             tasks.spawn(run(worker, index == 0, Arc::clone(&wake), stopped.clone()));
         }
         Self { wake, stop, tasks }
+    }
+
+    /// Posts the messages of an outbox as well, until the workers are stopped.
+    pub fn deliver(&mut self, outbox: Outbox) {
+        self.tasks.spawn(outbox.run(self.stop.subscribe()));
     }
 
     /// Tells an idle worker that there is a new job.

@@ -1,10 +1,12 @@
 //! The bytes of the files, layout by layout.
 
 use domain::ids::MeterId;
+use domain::meter::JobLevelLayout;
+use domain::rate::Tier;
 use export::Error;
 use metadata::{ExportKind, ExportStatus, NewExport};
 
-use crate::world::{ROOT, SANDBOX, SUB, World, meter_id, organization};
+use crate::world::{ROOT, SANDBOX, SUB, World, meter, meter_id, organization, rate};
 
 const USAGE: &str = r#"
     000000000000000000Root 2013-01-05T10:00:00Z {"n1":1.5}
@@ -99,8 +101,13 @@ async fn a_data_integration_report_lists_task_runs_by_audit_time() {
     world
         .take(
             r#"
-            000000000000000000Root 2013-01-05T10:15:00Z {"n1":0.1375,"taskId":"01ABC","taskName":"Load, nightly","taskObject":"obj","taskType":"MTT","taskRunId":7,"project":"P","folder":"F","environmentId":"e1","environment":"Agent","coresUsed":2,"start":"2013-01-05T10:06:45Z","status":"SUCCESS","overheadSeconds":3}
-            000000000000000000Root 2013-01-05T09:00:00.5Z {"n1":0.00083333,"taskName":"say \"hi\"","start":"yesterday"}
+            000000000000000000Root 2013-01-05T10:15:00Z {"n1":0.1375,"taskId":"01ABC",
+                +"taskName":"Load, nightly","taskObject":"obj","taskType":"MTT",
+                +"taskRunId":7,"project":"P","folder":"F","environmentId":"e1",
+                +"environment":"Agent","coresUsed":2,"start":"2013-01-05T10:06:45Z",
+                +"status":"SUCCESS","overheadSeconds":3}
+            000000000000000000Root 2013-01-05T09:00:00.5Z {"n1":0.00083333,
+                +"taskName":"say \"hi\"","start":"yesterday"}
             000000000000000000Root 2013-01-05T09:30:00Z {"other":1}
             0000000000000000000Sub 2013-01-05T09:30:00Z {"n1":1}
             "#,
@@ -131,9 +138,12 @@ async fn an_application_integration_report_adds_up_processes_by_day() {
     world
         .take(
             r#"
-            000000000000000000Root 2013-01-05T10:00:00Z {"n2":0.5,"asset":"Orders","status":"Completed","invokedBy":"ada","environment":"Cloud"}
-            000000000000000000Root 2013-01-05T12:00:00Z {"n2":"0.25","asset":"Orders","status":"Completed","invokedBy":"ada","environment":"Cloud"}
-            000000000000000000Root 2013-01-05T11:00:00Z {"n2":1,"asset":"Orders","status":"Faulted","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T10:00:00Z {"n2":0.5,"asset":"Orders",
+                +"status":"Completed","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T12:00:00Z {"n2":"0.25","asset":"Orders",
+                +"status":"Completed","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T11:00:00Z {"n2":1,"asset":"Orders",
+                +"status":"Faulted","invokedBy":"ada","environment":"Cloud"}
             000000000000000000Root 2013-01-06T00:00:00Z {"n2":0.001,"asset":"Bills"}
             "#,
         )
@@ -189,4 +199,123 @@ async fn what_cannot_be_made_fails_with_its_reason() {
         world.artifacts.manifest(backwards.id).await,
         Err(Error::Artifact { .. })
     ));
+}
+
+const PROJECTS: &str = r#"
+    000000000000000000Root 2013-01-05T10:00:00Z {"n1":60,"project":"P","folder":"F",
+        +"asset":"a1","assetType":"MAPPING"}
+    000000000000000000Root 2013-01-05T11:00:00Z {"n1":60,"project":"P","folder":"F",
+        +"asset":"a2","environment":"Agent","environmentType":"Serverless"}
+    000000000000000000Root 2013-01-06T11:00:00Z {"n1":1,"project":"P","folder":"F"}
+    000000000000000000Root 2013-01-06T12:00:00Z {"n1":1}
+    0000000000000000000Sub 2013-01-06T12:00:00Z {"n1":1}
+"#;
+
+async fn with_tiers() -> World {
+    let world = World::new().await;
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let mut tiered = rate(1, "0.5");
+    let first = Tier {
+        up_to: Some("100".parse().unwrap()),
+        price: "2".parse().unwrap(),
+    };
+    tiered.tiers.insert(0, first);
+    change.put_rate(&tiered).await.unwrap();
+    change.commit().await.unwrap();
+    world.take(PROJECTS).await;
+    world
+}
+
+#[tokio::test]
+async fn projects_and_folders_are_told_apart_per_organization() {
+    let world = with_tiers().await;
+    let request = |new: &mut NewExport| {
+        new.kind = ExportKind::ProjectFolder;
+        new.all_linked_orgs = true;
+        new.combined = true;
+    };
+    let export = world.ask(request).await;
+    world.worker(1).run_until_idle().await.unwrap();
+    let (root, sub) = (organization(ROOT), organization(SUB));
+    let expected = format!(
+        "== {root}.csv\n\
+         Date,Project,Folder,Org ID,Org Type,Consumption (IPUs)\n\
+         2013-01-06T00:00:00Z,null,null,{sub},SubOrg,2.000000000000\n\
+         \n\
+         2013-01-06T00:00:00Z,null,null,{root},Production,0.500000000000\n\
+         2013-01-06T00:00:00Z,P,F,{root},Production,0.500000000000\n\
+         2013-01-05T00:00:00Z,P,F,{root},Production,210.000000000000\n"
+    );
+    assert_eq!(world.files(export).await, expected);
+}
+
+#[tokio::test]
+async fn an_asset_has_a_line_for_each_tier_it_pays() {
+    let world = with_tiers().await;
+    let export = world.ask(|new| new.kind = ExportKind::Asset).await;
+    world.worker(1).run_until_idle().await.unwrap();
+    let root = organization(ROOT);
+    let meter = "0000000000000000000001,Meter 1";
+    let (low, high) = ("0.000 - 100.000,2.000000", "100.000 +,0.500000");
+    let expected = format!(
+        "== {root}.csv\n\
+         Meter ID,Meter Name,Date,Asset Name,Asset Type,Project,Folder,Org ID,Org Type,\
+         Environment Name,Environment Type,Tier,IPU Per Unit,Usage,Consumption (IPUs)\n\
+         {meter},2013-01-05T00:00:00Z,a1,MAPPING,P,F,{root},Production,null,null,{low},\
+         60.000000000000,120.000000000000\n\
+         {meter},2013-01-05T00:00:00Z,a2,null,P,F,{root},Production,Agent,Serverless,{low},\
+         40.000000000000,80.000000000000\n\
+         {meter},2013-01-05T00:00:00Z,a2,null,P,F,{root},Production,Agent,Serverless,{high},\
+         20.000000000000,10.000000000000\n\
+         {meter},2013-01-06T00:00:00Z,null,null,null,null,{root},Production,null,null,{high},\
+         1.000000000000,0.500000000000\n\
+         {meter},2013-01-06T00:00:00Z,null,null,P,F,{root},Production,null,null,{high},\
+         1.000000000000,0.500000000000\n"
+    );
+    assert_eq!(world.files(export).await, expected);
+}
+
+#[tokio::test]
+async fn all_meters_give_a_report_per_layout_merged_by_time() {
+    let world = World::new().await;
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let another = meter(5, Some(JobLevelLayout::DataIntegration));
+    change.insert_meter(world.account, &another).await.unwrap();
+    change.commit().await.unwrap();
+    world
+        .take(
+            r#"
+            000000000000000000Root 2013-01-05T10:02:00Z {"n1":1,"taskId":"third"}
+            000000000000000000Root 2013-01-05T10:01:00Z {"n5":1,"taskId":"second"}
+            000000000000000000Root 2013-01-05T10:00:00Z {"n1":1,"taskId":"first"}
+            000000000000000000Root 2013-01-06T10:00:00Z {"n3":1,"taskId":"other"}
+            "#,
+        )
+        .await;
+    let all = |new: &mut NewExport| {
+        new.kind = ExportKind::JobLevel;
+        new.all_meters = true;
+    };
+    let export = world.ask(all).await;
+    world.worker(2).run_until_idle().await.unwrap();
+    let files = world.files(export).await;
+    let first_fields: Vec<_> = files
+        .lines()
+        .map(|line| line.split(',').next().unwrap())
+        .collect();
+    assert_eq!(
+        first_fields,
+        [
+            "== CDIMeteringAuditData.csv",
+            "Task ID",
+            "first",
+            "second",
+            "third",
+            "== DetailedReport_0000000000000000000002.csv",
+            "Org ID",
+            "== JobDetails_0000000000000000000003.csv",
+            "Org ID",
+            ROOT,
+        ]
+    );
 }

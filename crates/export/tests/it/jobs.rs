@@ -91,6 +91,68 @@ async fn another_worker_makes_the_same_bytes_after_a_crash_whatever_changed_sinc
     );
 }
 
+/// One of many changes of control data; each is allowed at any time.
+async fn change_something(world: &World, choice: u64) {
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let since = [None, Some(world.now()), "2013-01-09T12:30:00Z".parse().ok()];
+    let since = since[usize::try_from(choice / 5 % 3).unwrap()];
+    let (sub, root, sandbox) = (organization(SUB), organization(ROOT), organization(SANDBOX));
+    match choice % 5 {
+        0 => {
+            let renamed = metadata::OrganizationAttributes::named(format!("Name {choice}"));
+            change.put_organization(sub, &renamed, since).await.unwrap();
+        }
+        1 => change.move_organization(sub, sandbox, since).await.unwrap(),
+        2 => change.move_organization(sub, root, since).await.unwrap(),
+        3 => {
+            let mut rate = rate(1, &choice.to_string());
+            rate.valid.start = since;
+            change.put_rate(&rate).await.unwrap();
+        }
+        _ => {
+            let mut meter = meter(1, None);
+            meter.name = format!("Meter {choice}");
+            meter.valid.start = since;
+            change.put_meter(&meter).await.unwrap();
+        }
+    }
+    change.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn random_changes_between_two_runs_of_one_job_change_no_byte() {
+    let world = World::new().await;
+    let (mut state, mut seen) = (20_130_101_u64, std::collections::BTreeSet::new());
+    for round in 0..12 {
+        world.take(&usage(round * 20, round * 20 + 20)).await;
+        let combined = |new: &mut metadata::NewExport| {
+            new.all_linked_orgs = true;
+            new.combined = round % 2 == 0;
+        };
+        let export = world.ask(combined).await;
+        let worker = world.worker(1);
+        let claimed = worker.claim().await.unwrap().unwrap();
+        let gauge = Arc::new(Gauge::default());
+        let before = worker.build(&claimed, &gauge).await.unwrap();
+        let first = before.sha256().unwrap();
+        for _ in 0..3 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            change_something(&world, state >> 33).await;
+            world.pass(1);
+        }
+        world.take(&usage(1_000 + round, 1_001 + round)).await;
+        world.pass(LEASE_SECONDS);
+        assert_eq!(world.worker(2).run_until_idle().await.unwrap(), 1);
+        let sha256 = world.export(export).await.artifact.unwrap().sha256;
+        let stored = worker.publish(&claimed, before, &gauge).await;
+        assert!(matches!(stored, Err(Error::TakenOver(_))), "{stored:?}");
+        assert_eq!(first, sha256, "round {round}");
+        assert!(seen.insert(sha256), "round {round} differs from all before");
+    }
+}
+
 #[tokio::test]
 async fn a_late_worker_publishes_and_settles_nothing() {
     let world = World::new().await;

@@ -7,4 +7,5 @@
 
 mod files;
 mod jobs;
+mod outbox;
 mod world;

@@ -15,6 +15,7 @@ use domain::range::TimeRange;
 use domain::rate::{Rate, RateKind, Tier};
 use domain::tree::OrganizationKind;
 use export::archive::ARCHIVE_FORMAT;
+use export::worker::Clock;
 use export::{Artifacts, Options, Worker};
 use futures::TryStreamExt;
 use metadata::{
@@ -171,6 +172,11 @@ impl World {
         Timestamp::from_second(self.clock.load(Ordering::SeqCst)).unwrap()
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        let clock = Arc::clone(&self.clock);
+        Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap())
+    }
+
     pub(crate) fn pass(&self, seconds: i64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
@@ -181,8 +187,7 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Arc<dyn UsageStore>, deflate_threads: usize) -> Worker {
-        let clock = Arc::clone(&self.clock);
-        let clock = Arc::new(move || Timestamp::from_second(clock.load(Ordering::SeqCst)).unwrap());
+        let clock = self.clock();
         let scratch: PathBuf = self.folder.path().join("scratch");
         let options = Options {
             deflate_threads,
@@ -194,6 +199,8 @@ impl World {
     }
 
     /// Takes events, one `organization time data` per line; the line is the event's id.
+    ///
+    /// A line that starts with `+` goes on with the one before.
     pub(crate) async fn take(&self, lines: &str) {
         let now = self.now();
         let event = |line: &str| {
@@ -212,7 +219,9 @@ impl World {
             };
             Draft::parse(&text).unwrap().validate(&receipt)
         };
-        let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+        let whole: Vec<_> = lines.lines().map(str::trim).collect();
+        let whole = whole.join("\n").replace("\n+", "");
+        let lines = whole.lines().filter(|line| !line.is_empty());
         let drafts: Vec<_> = lines.map(event).collect();
         let refused = drafts.iter().find(|draft| draft.is_err());
         assert!(refused.is_none(), "{refused:?}");

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Appender>> {
-        let mut options = OpenOptions::new();
+        let mut options = private();
         let file = options.read(true).write(true).create_new(true).open(path)?;
         Ok(Box::new(RealAppender { file, length: 0 }))
     }
@@ -64,7 +64,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Lock> {
-        let mut options = OpenOptions::new();
+        let mut options = private();
         let mut file = options
             .read(true)
             .write(true)
@@ -86,6 +86,13 @@ impl Disk for RealDisk {
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+/// New files are for the owner alone: the manifest holds a secret, the rest usage.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600);
+    options
 }
 
 #[derive(Debug)]

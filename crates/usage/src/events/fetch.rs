@@ -38,11 +38,11 @@ const EVENT_COLUMNS: [Column; 10] = [
 pub(super) fn fetch(
     snapshot: &Snapshot,
     meters: &[Meter],
-    candidates: Vec<Candidate>,
+    candidates: &[Candidate],
 ) -> Result<Vec<StoredEvent>> {
     let mut found: BTreeMap<u64, StoredEvent> = BTreeMap::new();
     let mut groups: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-    for candidate in &candidates {
+    for candidate in candidates {
         match candidate.place {
             Place::Tail { chunk, row } => {
                 let row = &snapshot.tail[chunk as usize].rows[row as usize];

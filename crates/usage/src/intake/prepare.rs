@@ -28,6 +28,10 @@ pub(crate) struct Prepared {
 
 /// One draft.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events: a box each would cost more"
+)]
 pub(crate) enum Item {
     /// A valid event.
     Event(PreparedEvent),

@@ -238,9 +238,9 @@ impl Writer {
             waiting.len()
         );
         self.seen.undo();
-        waiting
-            .into_iter()
-            .for_each(|waiting| waiting.refuse(&error));
+        for waiting in waiting {
+            waiting.refuse(&error);
+        }
     }
 
     /// Shows the rows of the frame just written, and asks for a flush when one is due.
@@ -284,7 +284,10 @@ impl Writer {
                     reply.send(self.rotate()).ok();
                 }
                 Ok(Command::Flushed(outcome)) => self.flushed(outcome),
-                Ok(Command::Stop) | Err(_) => return Err(Error::Closed),
+                Ok(Command::Stop) | Err(_) => {
+                    self.backlog.push_front(Command::Stop);
+                    return Err(Error::Closed);
+                }
                 Ok(other) => self.backlog.push_back(other),
             }
         }

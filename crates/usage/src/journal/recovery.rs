@@ -15,7 +15,7 @@ use super::frame::{
 use super::{file_name, file_number};
 use crate::disk::{Disk, Reader};
 use crate::error::{Error, Result};
-use crate::identity::{Identity, hex};
+use crate::identity::Identity;
 
 /// Bytes read at once while looking for a frame behind a bad one.
 const SCAN_BYTES: usize = 1 << 20;
@@ -44,6 +44,10 @@ pub(crate) struct Cut {
     pub(crate) path: PathBuf,
     /// Where its good part ends.
     pub(crate) offset: u64,
+    /// Bytes behind it.
+    pub(crate) size_bytes: u64,
+    /// The first of them.
+    pub(crate) head: Bytes,
     /// Why the rest is no frame.
     pub(crate) reason: String,
 }
@@ -318,16 +322,14 @@ impl<'a> Replay<'a> {
             let reason = format!("{reason}, and a valid one is at byte {behind} of {place}");
             return Err(Error::corrupt(&file.path, offset, reason));
         }
-        let length = file.reader.length() - offset;
+        let size_bytes = file.reader.length() - offset;
         let head = file.read(offset, FRAME_HEADER_BYTES)?;
-        tracing::warn!(
-            path = %file.path.display(), offset, size_bytes = length, first_bytes = hex(&head),
-            "cut the journal's end, a frame that was never answered: {reason}"
-        );
         let (path, reason) = (file.path.clone(), reason.to_owned());
         self.cuts.push(Cut {
             path,
             offset,
+            size_bytes,
+            head,
             reason,
         });
         Ok(())

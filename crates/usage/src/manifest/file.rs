@@ -1,6 +1,6 @@
 //! Loading and replacing the manifest: JSON text and a line with its checksum.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{MANIFEST_FORMAT, Manifest};
@@ -116,7 +116,7 @@ pub(crate) fn store(disk: &Arc<dyn Disk>, folder: &Path, manifest: &Manifest) ->
         .map_err(|error| unclear("sync", folder, error))
 }
 
-fn write(disk: &Arc<dyn Disk>, path: &PathBuf, bytes: &[u8]) -> Result<()> {
+fn write(disk: &Arc<dyn Disk>, path: &Path, bytes: &[u8]) -> Result<()> {
     let mut file = match disk.create(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
             disk.remove(path).and_then(|()| disk.create(path))

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::builder::{
-    Decimal128Builder, Decimal256Builder, StringBuilder, TimestampNanosecondBuilder, UInt64Builder,
+use arrow_array::{
+    ArrayRef, Decimal128Array, Decimal256Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    UInt64Array,
 };
-use arrow_array::{ArrayRef, RecordBatch};
 use arrow_buffer::i256;
+use arrow_schema::ArrowError;
+use domain::quantity::Total;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -29,14 +31,23 @@ const GROUP_ROWS_MAX: usize = 64 * 1024;
 
 /// The hour that is being rolled up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Hour {
-    pub(super) organization: String,
-    pub(super) event_type: String,
-    pub(super) start: i64,
+struct Hour {
+    organization: String,
+    event_type: String,
+    start: i64,
 }
 
 /// Values of a level's dimensions.
 type Values = Vec<Option<Box<str>>>;
+
+/// One row of the file.
+#[derive(Debug)]
+struct Group {
+    hour: Hour,
+    rule: usize,
+    values: Values,
+    rolled: Rolled,
+}
 
 /// One level's file in the making.
 #[derive(Debug)]
@@ -55,7 +66,7 @@ pub(crate) struct RollupWriter {
     places: HashMap<Box<[u8]>, usize>,
     key: Vec<u8>,
     rules: Vec<String>,
-    pending: Vec<(Hour, usize, Values, Rolled)>,
+    pending: Vec<Group>,
 }
 
 impl RollupWriter {
@@ -157,7 +168,12 @@ impl RollupWriter {
         let mut groups = std::mem::take(&mut self.groups);
         groups.sort_unstable_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
         for (rule, values, rolled) in groups {
-            self.pending.push((self.hour.clone(), rule, values, rolled));
+            self.pending.push(Group {
+                hour: self.hour.clone(),
+                rule,
+                values,
+                rolled,
+            });
         }
         if self.pending.len() >= BATCH_GROUPS {
             self.write_pending()?;
@@ -224,68 +240,55 @@ fn spell(key: &mut Vec<u8>, rule: usize, values: &[Option<&str>]) {
     }
 }
 
-fn batch(
-    level: u8,
-    rules: &[String],
-    groups: &[(Hour, usize, Values, Rolled)],
-) -> Result<RecordBatch> {
-    let text = |of: &dyn Fn(&(Hour, usize, Values, Rolled)) -> Option<String>| -> ArrayRef {
-        let mut builder = StringBuilder::new();
-        groups
-            .iter()
-            .for_each(|group| builder.append_option(of(group)));
-        Arc::new(builder.finish())
-    };
-    let number = |of: &dyn Fn(&Rolled) -> u64| -> ArrayRef {
-        let mut builder = UInt64Builder::with_capacity(groups.len());
-        groups
-            .iter()
-            .for_each(|group| builder.append_value(of(&group.3)));
-        Arc::new(builder.finish())
-    };
-    let instant = |of: &dyn Fn(&(Hour, usize, Values, Rolled)) -> i64| -> ArrayRef {
-        let builder = TimestampNanosecondBuilder::with_capacity(groups.len());
-        let mut builder = builder.with_timezone("UTC");
-        groups
-            .iter()
-            .for_each(|group| builder.append_value(of(group)));
-        Arc::new(builder.finish())
-    };
-    let quantity = |of: &dyn Fn(&Rolled) -> i128| -> ArrayRef {
-        let builder = Decimal128Builder::with_capacity(groups.len());
-        let builder = builder.with_precision_and_scale(PRECISION, SCALE);
-        let mut builder = builder.expect("a decimal of 38 digits and 12 places exists");
-        groups
-            .iter()
-            .for_each(|group| builder.append_value(of(&group.3)));
-        Arc::new(builder.finish())
-    };
+fn batch(level: u8, rules: &[String], groups: &[Group]) -> Result<RecordBatch> {
+    let each = || groups.iter();
+    let rolled = || groups.iter().map(|group| &group.rolled);
     let mut arrays = vec![
-        text(&|group| Some(group.0.organization.clone())),
-        text(&|group| Some(group.0.event_type.clone())),
-        instant(&|group| group.0.start),
-        text(&|group| rules.get(group.1).cloned()),
-        sums(groups),
-        number(&|rolled| rolled.count),
-        quantity(&|rolled| rolled.min),
-        quantity(&|rolled| rolled.max),
-        quantity(&|rolled| rolled.latest.2),
-        instant(&|group| group.3.latest.0),
-        number(&|rolled| rolled.latest.1),
+        texts(each().map(|group| Some(group.hour.organization.as_str()))),
+        texts(each().map(|group| Some(group.hour.event_type.as_str()))),
+        instants(each().map(|group| group.hour.start)),
+        texts(each().map(|group| rules.get(group.rule).map(String::as_str))),
+        sums(rolled().map(|rolled| rolled.sum))?,
+        numbers(rolled().map(|rolled| rolled.count)),
+        quantities(rolled().map(|rolled| rolled.min))?,
+        quantities(rolled().map(|rolled| rolled.max))?,
+        quantities(rolled().map(|rolled| rolled.latest.2))?,
+        instants(rolled().map(|rolled| rolled.latest.0)),
+        numbers(rolled().map(|rolled| rolled.latest.1)),
     ];
     for index in 0..dimensions(level).len() {
-        arrays.push(text(&|group| group.2[index].as_deref().map(str::to_owned)));
+        let values = each().map(|group| group.values[index].as_deref());
+        arrays.push(texts(values));
     }
-    RecordBatch::try_new(schema(level), arrays)
-        .map_err(|error| Error::Internal(format!("a rollup does not fit its schema: {error}")))
+    RecordBatch::try_new(schema(level), arrays).map_err(|error| misfit(&error))
 }
 
-fn sums(groups: &[(Hour, usize, Values, Rolled)]) -> ArrayRef {
-    let builder = Decimal256Builder::with_capacity(groups.len());
-    let builder = builder.with_precision_and_scale(SUM_PRECISION, SCALE);
-    let mut builder = builder.expect("a decimal of 76 digits and 12 places exists");
-    for (_, _, _, rolled) in groups {
-        builder.append_value(i256::from_le_bytes(rolled.sum.units().to_le_bytes()));
-    }
-    Arc::new(builder.finish())
+fn texts<'g>(values: impl Iterator<Item = Option<&'g str>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
+}
+
+fn numbers(values: impl Iterator<Item = u64>) -> ArrayRef {
+    Arc::new(UInt64Array::from_iter_values(values))
+}
+
+fn instants(values: impl Iterator<Item = i64>) -> ArrayRef {
+    let array = TimestampNanosecondArray::from_iter_values(values);
+    Arc::new(array.with_timezone("UTC"))
+}
+
+fn quantities(values: impl Iterator<Item = i128>) -> Result<ArrayRef> {
+    let array = Decimal128Array::from_iter_values(values);
+    let array = array.with_precision_and_scale(PRECISION, SCALE);
+    Ok(Arc::new(array.map_err(|error| misfit(&error))?))
+}
+
+fn sums(values: impl Iterator<Item = Total>) -> Result<ArrayRef> {
+    let values = values.map(|sum| i256::from_le_bytes(sum.units().to_le_bytes()));
+    let array = Decimal256Array::from_iter_values(values);
+    let array = array.with_precision_and_scale(SUM_PRECISION, SCALE);
+    Ok(Arc::new(array.map_err(|error| misfit(&error))?))
+}
+
+fn misfit(error: &ArrowError) -> Error {
+    Error::Internal(format!("a rollup does not fit its schema: {error}"))
 }

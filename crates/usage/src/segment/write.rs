@@ -56,7 +56,7 @@ pub fn write(
     write_shaped(disk, folder, file, rows, layout, Shape::default())
 }
 
-/// As [`write`], with rows cut as `shape` says.
+/// As [`write()`], with rows cut as `shape` says.
 pub fn write_shaped(
     disk: &Arc<dyn Disk>,
     folder: &Path,

@@ -62,49 +62,16 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
             "identity or secret cannot be read",
         )
     })?;
-    let mut broken = None;
-    let runs = open_runs(&disk, &folders, &identity, &manifest).unwrap_or_else(|error| {
-        broken = Some(error);
-        RunSet::default()
-    });
-    let mut visible = visible(&disk, &folders, &manifest)?;
-    let mut tail = Tail::new(&manifest);
-    let replayed = replay(
-        &disk,
-        &folders.journal,
-        &identity,
-        manifest.journal_from,
-        manifest.flushed_through + 1,
-        |frame| tail.take(frame),
-    )?;
-    let journal = match replayed {
-        Replayed::Complete(end) if broken.is_none() => {
-            remove_leftovers(&disk, &folders, &manifest)?;
-            Some(Journal::resume(&disk, &folders.journal, identity, &end)?)
-        }
-        Replayed::Complete(_) => None,
-        Replayed::Damaged(error) => {
-            broken.get_or_insert(error);
-            None
-        }
-    };
+    let recovered = recover(&disk, &folders, &identity, &manifest)?;
     let keys = KeyMaker::new(&identity);
+    let mut tail = recovered.tail;
     let start = Start {
-        journal,
+        journal: recovered.journal,
         seen: Seen::new(keys, std::mem::take(&mut tail.keys)),
         frames: tail.frames,
     };
-    let counts = Counts {
-        unflushed_rows: AtomicU64::new(tail.rows),
-        unflushed_bytes: AtomicU64::new(tail.bytes),
-        ..Counts::default()
-    };
-    let wishes = Wishes {
-        upkeep: true,
-        oldest: (tail.frames > 0).then(Instant::now),
-        flush: tail.rows >= options.flush_rows || tail.bytes >= options.flush_bytes,
-        stop: false,
-    };
+    let (counts, wishes) = (tail.counts(), tail.wishes(&options));
+    let mut visible = recovered.visible;
     tail.show(&mut visible);
     let (commands, receiver) = CommandSender::new();
     let shared = Arc::new(Shared {
@@ -117,7 +84,7 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
         folders,
         keys,
         visible: Mutex::new(visible),
-        runs: RwLock::new(Arc::new(runs)),
+        runs: RwLock::new(Arc::new(recovered.runs)),
         // Names made in one start never meet those of another: each that counts made a generation.
         file_tag: AtomicU64::new(manifest.generation << 20),
         manifest: Mutex::new(manifest),
@@ -132,7 +99,7 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
         closed: AtomicBool::new(false),
         broken: OnceLock::new(),
     });
-    if let Some(error) = broken {
+    if let Some(error) = recovered.broken {
         shared.break_down(&error.to_string());
     }
     Ok(Opened {
@@ -140,6 +107,54 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
         lock,
         commands: receiver,
         start,
+    })
+}
+
+/// What segments, runs and journal hold.
+#[derive(Debug)]
+struct Recovered {
+    visible: Visible,
+    runs: RunSet,
+    tail: Tail,
+    /// `None` when nothing may be written.
+    journal: Option<Journal>,
+    /// Why not.
+    broken: Option<Error>,
+}
+
+fn recover(
+    disk: &Arc<dyn Disk>,
+    folders: &Folders,
+    identity: &Identity,
+    manifest: &Manifest,
+) -> Result<Recovered> {
+    let (runs, mut broken) = match open_runs(disk, folders, identity, manifest) {
+        Ok(runs) => (runs, None),
+        Err(error) => (RunSet::default(), Some(error)),
+    };
+    let visible = visible(disk, folders, manifest)?;
+    let mut tail = Tail::new(manifest);
+    let (from, first) = (manifest.journal_from, manifest.flushed_through + 1);
+    let replayed = replay(disk, &folders.journal, identity, from, first, |frame| {
+        tail.take(frame)
+    })?;
+    let journal = match replayed {
+        Replayed::Complete(end) if broken.is_none() => {
+            remove_leftovers(disk, folders, manifest)?;
+            Some(Journal::resume(disk, &folders.journal, *identity, &end)?)
+        }
+        Replayed::Complete(_) => None,
+        Replayed::Damaged(error) => {
+            broken.get_or_insert(error);
+            None
+        }
+    };
+    Ok(Recovered {
+        visible,
+        runs,
+        tail,
+        journal,
+        broken,
     })
 }
 
@@ -352,6 +367,23 @@ impl Tail {
         self.frames += 1;
         self.shown.publish(rows, &counters.into_iter().collect());
         Ok(())
+    }
+
+    fn counts(&self) -> Counts {
+        Counts {
+            unflushed_rows: AtomicU64::new(self.rows),
+            unflushed_bytes: AtomicU64::new(self.bytes),
+            ..Counts::default()
+        }
+    }
+
+    fn wishes(&self, options: &Options) -> Wishes {
+        Wishes {
+            upkeep: true,
+            oldest: (self.frames > 0).then(Instant::now),
+            flush: self.rows >= options.flush_rows || self.bytes >= options.flush_bytes,
+            stop: false,
+        }
     }
 
     fn show(self, visible: &mut Visible) {

@@ -7,18 +7,19 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::identity::Identity;
 use crate::journal::frame::decode_body;
-use crate::journal::recovery::{FrameRead, Replayed, replay};
+use crate::journal::recovery::{Cut, FrameRead, Replayed, replay};
 use crate::manifest::Manifest;
 use crate::shared::{Folders, add};
 
-/// Reads all frames, and counts rows and counters up to the journal's end.
+/// Reads all frames, and counts rows and counters up to the journal's end; gives bad ends that the
+/// next start will cut off.
 pub(super) fn check(
     disk: &Arc<dyn Disk>,
     folders: &Folders,
     identity: &Identity,
     manifest: &Manifest,
     report: &mut Report,
-) -> Result<()> {
+) -> Result<Vec<Cut>> {
     report.watermark = manifest.flushed_through;
     for counts in manifest.counters.values() {
         add(&mut report.counters, counts);
@@ -31,12 +32,12 @@ pub(super) fn check(
     match replayed {
         Replayed::Complete(end) => {
             report.files += end.number + 1 - from;
-            for cut in end.cuts {
-                report.note(&cut.path, cut.offset, cut.reason);
-            }
-            Ok(())
+            Ok(end.cuts)
         }
-        Replayed::Damaged(error) => report.take(Err(error)),
+        Replayed::Damaged(error) => {
+            report.take(Err(error))?;
+            Ok(Vec::new())
+        }
     }
 }
 

@@ -69,10 +69,8 @@ fn a_flipped_bit_anywhere_is_found_and_the_file_is_named() {
     let noise = |number: u64| number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let rows = (1..=1500).map(|sequence| {
         let mut row = usage_row(sequence, 1);
-        let noise: String = (0..10)
-            .map(|part| format!("{:x}", noise(sequence * 10 + part)))
-            .collect();
-        row.data = Some(format!("{{\"n\":{sequence},\"noise\":\"{noise}\"}}").into());
+        let noise: Vec<u64> = (0..10).map(|part| noise(sequence * 10 + part)).collect();
+        row.data = Some(format!("{{\"n\":{sequence},\"noise\":{noise:?}}}").into());
         row
     });
     let rows = rows.collect();

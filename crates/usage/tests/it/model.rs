@@ -94,7 +94,11 @@ fn oracle(rows: &[Row]) -> Oracle {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn scans_totals_and_events_equal_the_model(

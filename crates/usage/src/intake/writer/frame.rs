@@ -172,7 +172,9 @@ impl Draft {
         let outcome = if last < self.next {
             Ok(())
         } else if first == self.next {
-            rows.into_iter().for_each(|row| self.insert_row(row));
+            for row in rows {
+                self.insert_row(row);
+            }
             Ok(())
         } else {
             Err(Error::Gap {
@@ -192,9 +194,9 @@ impl Draft {
         bytes.clear();
         encode_row(&row, &mut bytes);
         let conflict = row.conflict_with.is_some();
-        self.count(Some(row.organization), |counters| match conflict {
-            true => counters.conflict += 1,
-            false => counters.stored += 1,
+        self.count(Some(row.organization), |counters| {
+            counters.conflict += u64::from(conflict);
+            counters.stored += u64::from(!conflict);
         });
         self.store(0, 0, row, &bytes);
         self.scratch = bytes;

@@ -59,6 +59,19 @@ async fn verify_finds_a_changed_bit_in_every_file() {
 }
 
 #[tokio::test]
+async fn an_open_store_is_verified_while_it_takes_events() {
+    let ground = filled().await;
+    let store = ground.open();
+    let report = store.verify().unwrap();
+    assert_eq!((report.watermark, report.damage), (452, vec![]));
+    assert_eq!(report.counters.stored, 452);
+    let path = ground.files(".parquet").remove(1);
+    ground.flip(&path, 100, 1);
+    send(&store, vec![event("z", 1)]).await;
+    assert_eq!(store.verify().unwrap().damage[0].path, path);
+}
+
+#[tokio::test]
 async fn every_class_of_byte_of_a_run_is_checked_where_it_is_used() {
     let ground = filled().await;
     let path = ground.files(".keys").remove(0);

@@ -99,6 +99,58 @@ async fn a_failed_sync_stops_writing_until_the_next_start() {
     assert_eq!(counted(&store).await.len(), 3);
 }
 
+/// Whatever operation of a flush fails, and whether the process or the machine ends after it.
+#[tokio::test]
+async fn a_flush_that_fails_at_any_operation_loses_nothing() {
+    for fault in [Fault::Error, Fault::Full, Fault::PowerCut] {
+        for operation in 0..32 {
+            for restart in [false, true] {
+                let story = format!("{fault:?} at {operation}, restart {restart}");
+                let ground = Ground::new(operation);
+                let store = ground.open();
+                send(&store, (0..3).map(|id| event(&id.to_string(), 1)).collect()).await;
+                ground
+                    .disk
+                    .fail(ground.disk.operations() + operation, fault);
+                drop(store.flush_now());
+                drop(store);
+                ground.disk.forget_plan();
+                if restart || ground.disk.is_off() {
+                    ground.disk.restart();
+                }
+                ground.disk.kill();
+                let store = ground.open();
+                assert_eq!(store.read_only_reason(), None, "{story}");
+                assert_eq!(counted(&store).await.len(), 3, "{story}");
+                let told = send(&store, vec![event("1", 1), event("3", 1)]).await;
+                assert_eq!(told, ["duplicate of 2", "accepted 4"], "{story}");
+                store.close().unwrap();
+                assert_eq!(ground.verify().damage, [], "{story}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_waits_for_room_can_be_stopped() {
+    let mut ground = Ground::new(1);
+    ground.options.unflushed_rows_max = 1;
+    ground.options.flush_rows = 1_000;
+    let store = ground.open();
+    ground.disk.set_space(Some(10_000));
+    let mut refused = 0;
+    for id in 0..100 {
+        let batch = vec![event(&id.to_string(), 1)];
+        refused += u64::from(store.accept(organization(OWN), batch).await.is_err());
+    }
+    assert!(refused > 0);
+    drop(store);
+    ground.disk.set_space(None);
+    ground.disk.kill();
+    let counted = counted(&ground.open()).await.len() as u64;
+    assert_eq!(counted, 100 - refused);
+}
+
 /// What a client did, and was told.
 #[derive(Debug, Default)]
 struct Ledger {

@@ -57,7 +57,7 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new(seed: u64) -> Self {
         let mut options = Options::new("/store");
-        options.holder = "a test".to_owned();
+        "a test".clone_into(&mut options.holder);
         let disk = FaultyDisk::new(seed);
         Self { disk, options }
     }

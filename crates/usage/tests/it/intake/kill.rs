@@ -129,9 +129,9 @@ fn kill_one(folder: &Path, life: u64, random: &mut Random) -> Vec<String> {
         .unwrap();
     let lines = listen(&mut child);
     let mut heard = Vec::new();
-    let enough = usize::try_from(random.below(3_000)).unwrap();
+    let enough = usize::try_from(random.below(1_200)).unwrap();
     while heard.len() < enough {
-        match lines.recv_timeout(Duration::from_secs(60)) {
+        match lines.recv_timeout(Duration::from_mins(1)) {
             Ok(line) => heard.push(line),
             Err(error) => panic!("the process says nothing: {error}"),
         }
