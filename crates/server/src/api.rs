@@ -3,6 +3,7 @@
 pub mod client;
 pub mod docs;
 pub mod events;
+pub mod field;
 pub mod keys;
 pub mod metering;
 pub mod meters;

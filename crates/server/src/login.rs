@@ -130,7 +130,7 @@ impl Throttle<'_> {
         Ok(self.app.metadata.clear_login_failures(&who).await?)
     }
 
-    fn window_s(&self) -> i64 {
+    fn window_s(self) -> i64 {
         i64::from(self.app.config.login.attempts_window_s)
     }
 }

@@ -27,8 +27,8 @@ impl Client {
         let text = |name: &str| headers.get(name)?.to_str().ok();
         let forwarded = |name: &str| text(name).filter(|_| is_proxy(&peer));
         let path = forwarded("x-forwarded-for").unwrap_or_default();
-        let hops = path.rsplit(',').filter_map(|hop| hop.trim().parse().ok());
-        let address = hops.filter(|hop| !is_proxy(hop)).next().unwrap_or(peer);
+        let mut hops = path.rsplit(',').filter_map(|hop| hop.trim().parse().ok());
+        let address = hops.find(|hop| !is_proxy(hop)).unwrap_or(peer);
         let host = forwarded("x-forwarded-host").or_else(|| text("host"));
         let scheme = forwarded("x-forwarded-proto").filter(|scheme| *scheme == "https");
         let host = host.filter(|host| server.allowed_hosts.iter().any(|allowed| allowed == host));

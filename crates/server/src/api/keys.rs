@@ -11,7 +11,8 @@ use metadata::{Key, KeyState, NewKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::page::{PageOut, PageQuery, id, nullable};
+use super::field::Field;
+use super::page::{PageOut, PageQuery, id};
 use crate::app::App;
 use crate::auth::{Caller, Permission, new_key, sha256};
 use crate::error::{ApiError, ApiResult};
@@ -79,9 +80,9 @@ pub struct KeyIn {
 pub struct KeyPatch {
     name: Option<String>,
     /// When it stops to work; null for never.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Option<Timestamp>>,
+    expires_at: Field<Timestamp>,
 }
 
 /// How a key is replaced.
@@ -189,7 +190,7 @@ pub async fn patch_key(
     let key = find(&app, &caller, &text).await?;
     let name = body.name.unwrap_or(key.name);
     fields::name(&name).map_err(ApiError::invalid)?;
-    let expires_at = body.expires_at.unwrap_or(key.expires_at);
+    let expires_at = body.expires_at.over(key.expires_at);
     let key = app.metadata.put_key(key.id, &name, expires_at).await?;
     app.credentials.forget_all();
     Ok(Json(KeyOut::of(key, app.now())))

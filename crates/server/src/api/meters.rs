@@ -31,6 +31,7 @@ use crate::error::{ApiError, ApiResult};
     responses(
         (status = 201, body = MeterOut),
         (status = 400, description = "A field cannot have its value"),
+        (status = 403, description = "Only operators of the account's root declare meters"),
         (status = 409, description = "The slug is in use"),
     ),
     security(("bearer" = []), ("key" = []), ("session" = []))
@@ -40,7 +41,7 @@ pub async fn create_meter(
     caller: Caller,
     Json(sent): Json<MeterIn>,
 ) -> ApiResult<(StatusCode, Json<MeterOut>)> {
-    caller.may(Permission::Declare)?;
+    caller.may_declare_for_account()?;
     let meter = sent.into_meter()?;
     let mut change = app.metadata.begin_change(app.now()).await?;
     change.insert_meter(caller.account, &meter).await?;
@@ -123,7 +124,7 @@ pub async fn delete_meter(
     caller: Caller,
     Path(name): Path<String>,
 ) -> ApiResult<StatusCode> {
-    caller.may(Permission::Declare)?;
+    caller.may_declare_for_account()?;
     let id = find(&caller, &name)?.id;
     let mut change = app.metadata.begin_change(app.now()).await?;
     change.archive_meter(id, app.now()).await?;

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use self::attributes::AttributesIn;
-use super::page::{PageOut, PageQuery, id, nullable};
+use super::field::Field;
+use super::page::{PageOut, PageQuery, id};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
@@ -101,9 +102,9 @@ pub struct OrganizationPatch {
     #[schema(value_type = Option<String>)]
     parent_id: Option<OrganizationId>,
     /// From when on the changes hold; now unless given, null for all of time.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    since: Option<Option<Timestamp>>,
+    since: Field<Timestamp>,
     #[serde(flatten)]
     attributes: AttributesIn,
 }
@@ -222,16 +223,14 @@ async fn insert(
     account: Option<AccountId>,
     new: NewOrganization,
 ) -> ApiResult<OrganizationId> {
-    match account {
-        Some(account) => Ok(change.insert_organization(account, new).await?),
-        None => {
-            let new = NewAccount {
-                id: None,
-                root: new,
-            };
-            Ok(change.insert_account(new).await?.root)
-        }
+    if let Some(account) = account {
+        return Ok(change.insert_organization(account, new).await?);
     }
+    let new = NewAccount {
+        id: None,
+        root: new,
+    };
+    Ok(change.insert_account(new).await?.root)
 }
 
 async fn answer(
@@ -277,7 +276,7 @@ impl OrganizationPatch {
         parent: Option<OrganizationId>,
         now: Timestamp,
     ) -> ApiResult<()> {
-        let since = self.since.unwrap_or(Some(now));
+        let since = self.since.over(Some(now));
         if let Some(parent) = parent {
             change.move_organization(id, parent, since).await?;
         }

@@ -50,12 +50,3 @@ impl<T> PageOut<T> {
 pub fn id<I: std::str::FromStr>(text: &str, what: &str) -> ApiResult<I> {
     text.parse().map_err(|_| ApiError::not_found(what))
 }
-
-/// Reads a field that may be left out, set to null or set to a value.
-pub fn nullable<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: serde::Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
-}

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use metadata::{NewUser, RoleAssignment, User, UserStatus};
+use metadata::{RoleAssignment, User, UserStatus};
 
 use super::page::{PageOut, PageQuery, id};
 use crate::app::App;
 use crate::auth::{Caller, Permission, Who};
 use crate::error::{ApiError, ApiResult, Code};
-use crate::setup::check::fields;
 use wire::{UserIn, UserMade, UserOut, UserPatch};
 
 pub use password::{
@@ -72,18 +71,9 @@ pub async fn create_user(
     Json(body): Json<UserIn>,
 ) -> ApiResult<(StatusCode, Json<UserMade>)> {
     let own = caller.may(Permission::Administer)?;
-    fields::name(&body.name).map_err(ApiError::invalid)?;
     let organization = caller.under(body.organization_id.unwrap_or(own), app.now())?;
     let roles = body.roles(&caller, organization, app.now())?;
-    let (password_hash, made) = password::first(body.password).await?;
-    let new = NewUser {
-        id: None,
-        name: body.name,
-        password_hash,
-        organization,
-        server_administrator: false,
-        profile: body.profile.over(metadata::UserProfile::default()),
-    };
+    let (new, password) = body.into_new(organization).await?;
     let user = app.metadata.insert_user(new, app.now()).await?;
     for (organization, role) in roles {
         let user = user.id;
@@ -95,13 +85,7 @@ pub async fn create_user(
         app.metadata.insert_role(assignment, app.now()).await?;
     }
     let user = with_roles(&app, user).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(UserMade {
-            user,
-            password: made,
-        }),
-    ))
+    Ok((StatusCode::CREATED, Json(UserMade { user, password })))
 }
 
 /// Changes names, addresses, status or roles of a user.

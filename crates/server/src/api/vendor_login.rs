@@ -37,8 +37,9 @@ impl std::fmt::Debug for LoginIn {
 impl LoginIn {
     /// Reads a body of whatever content type clients send.
     fn read(body: &[u8]) -> ApiResult<Self> {
-        serde_json::from_slice(body)
-            .map_err(|error| ApiError::invalid(format!("not a login: {error}")))
+        let object: Result<Map<String, Value>, _> = serde_json::from_slice(body);
+        let read = object.and_then(|object| serde_json::from_value(Value::Object(object)));
+        read.map_err(|error| ApiError::invalid(format!("not a login: {error}")))
     }
 }
 

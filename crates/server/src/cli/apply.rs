@@ -92,6 +92,8 @@ fn print(applied: &Applied) {
     }
     match (applied.changes.len(), applied.dry_run) {
         (0, _) => println!("nothing to change: everything is as declared"),
+        (1, true) => println!("1 change, not made: this was a dry run"),
+        (1, false) => println!("1 change made"),
         (count, true) => println!("{count} changes, none made: this was a dry run"),
         (count, false) => println!("{count} changes made"),
     }

@@ -197,3 +197,31 @@ fn refer(names: &Names, place: &str, text: Option<&String>) -> Result<usize, Set
 fn role(place: &str, word: &str) -> Result<Role, SetupError> {
     fields::role(word).map_err(|message| SetupError::rule(place, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::new_key;
+    use crate::setup::Setup;
+
+    #[test]
+    fn the_example_in_the_docs_holds() {
+        let page = include_str!("../../../../docs/SETUP.md");
+        let example = page.split("```yaml\n").nth(1).unwrap();
+        let mut setup = Setup::parse(example.split("```").next().unwrap()).unwrap();
+        setup.take_environment(|_| Some(new_key())).unwrap();
+        let declared = check(&setup.accounts[0]).unwrap();
+        let names: Vec<_> = declared
+            .organizations
+            .iter()
+            .map(|each| &each.name)
+            .collect();
+        assert_eq!(names, ["United", "Express", "Trial", "Regional"]);
+        let ends: Vec<_> = declared.rates.iter().map(|rate| rate.valid.end).collect();
+        assert_eq!(ends, ["2014-01-01T00:00:00Z".parse().ok(), None, None]);
+        assert_eq!(
+            declared.meters[0].version.scalar.metric_category,
+            "COMPUTE_UNITS"
+        );
+    }
+}

@@ -21,7 +21,22 @@ async fn a_key_shows_its_secret_once_and_works() {
     let body = r#"{"name":"ingest","role":"analyst","expiresAt":"2026-07-01T00:00:00Z"}"#;
     let made = server.post(&owner, PATH, body).await;
     let secret = secret(&made.json());
-    assert_snapshot!(made.show().replace(&secret, "[secret]"), @"");
+    assert_snapshot!(made.show().replace(&secret, "[secret]"), @r#"
+    201 application/json
+    {
+      "createdAt": "2026-06-01T12:00:00Z",
+      "expiresAt": "2026-07-01T00:00:00Z",
+      "id": "[id]",
+      "lastUsedAt": null,
+      "name": "ingest",
+      "organizationId": "[id]",
+      "replaces": null,
+      "revokedAt": null,
+      "role": "analyst",
+      "secret": "[secret]",
+      "state": "live"
+    }
+    "#);
     let path = format!("{PATH}/{}", made.json()["id"].as_str().unwrap());
     let read = server.get(&owner, &path).await;
     assert!(!read.body.contains("secret"), "{}", read.body);
@@ -142,5 +157,6 @@ async fn only_owners_with_a_credential_handle_keys() {
     let unknown_role = server
         .post(&owner, PATH, r#"{"name":"k","role":"king"}"#)
         .await;
-    assert_snapshot!(unknown_role.json()["detail"].as_str().unwrap(), @"");
+    let detail = unknown_role.json()["detail"].as_str().unwrap().to_owned();
+    assert_snapshot!(detail, @r#""king" is no role: expected owner, operator, writer, analyst"#);
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::harness::{Answer, TestServer};
+use crate::harness::{Answer, TestServer, fold, redact};
 
 const ORGANIZATIONS: &str = "/api/v1/organizations";
 
@@ -18,7 +18,27 @@ async fn a_v3_login_gives_a_session_for_every_door_and_a_base_url() {
         .as_str()
         .unwrap()
         .to_owned();
-    assert_snapshot!(shown.replace(&session, "[session]"), @"");
+    assert_snapshot!(shown.replace(&session, "[session]"), @r#"
+    200 application/json
+    {
+      "products": [
+        {
+          "baseApiUrl": "[url]/saas",
+          "name": "Integration Cloud"
+        }
+      ],
+      "userInfo": {
+        "groups": {},
+        "id": "[id]",
+        "name": "admin",
+        "orgId": "[id]",
+        "orgName": "Default",
+        "parentOrgId": "[id]",
+        "sessionId": "[session]",
+        "status": "Active"
+      }
+    }
+    "#);
     for header in ["INFA-SESSION-ID", "icSessionId", "IDS-SESSION-ID"] {
         let request = server
             .request(Method::GET, ORGANIZATIONS)
@@ -46,7 +66,34 @@ async fn a_v2_login_tells_the_server_url_and_the_session() {
     let answer = Answer::of(request).await;
     let session = answer.json()["icSessionId"].as_str().unwrap().to_owned();
     let shown = answer.show().replace(server.url("").as_str(), "[url]");
-    assert_snapshot!(shown.replace(&session, "[session]"), @"");
+    assert_snapshot!(shown.replace(&session, "[session]"), @r#"
+    200 application/json
+    {
+      "@type": "user",
+      "createTime": "2026-06-01T12:00:00Z",
+      "description": "",
+      "emails": "",
+      "firstName": "",
+      "forceChangePassword": false,
+      "icSessionId": "[session]",
+      "id": "[id]",
+      "lastName": "",
+      "name": "admin",
+      "orgId": "[id]",
+      "orgUuid": "[id]",
+      "roles": [
+        {
+          "name": "owner"
+        }
+      ],
+      "serverUrl": "[url]/saas",
+      "spiUrl": "[url]/saas",
+      "timezone": "UTC",
+      "updateTime": "2026-06-01T12:00:00Z",
+      "usergroups": [],
+      "uuid": "[id]"
+    }
+    "#);
     let check = json!({"@type": "validatedToken", "userName": user, "icToken": session});
     let check = async || {
         let request = server.request(Method::POST, "/saas/api/v2/user/validSessionId");
@@ -61,7 +108,15 @@ async fn a_v2_login_tells_the_server_url_and_the_session() {
     let out = server
         .in_session(&session, Method::POST, "/saas/api/v2/user/logout", "")
         .await;
-    assert_snapshot!(out.show(), @"");
+    assert_snapshot!(out.show(), @r#"
+    401 application/json
+    {
+      "@type": "error",
+      "code": "UI_10000",
+      "description": "The credential is missing, unknown, expired or revoked.",
+      "statusCode": 401
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -88,7 +143,17 @@ async fn guessing_is_told_nothing_and_soon_throttled() {
     let server = TestServer::start_with(|config| config.login.attempts_max = 3).await;
     let (user, password) = server.admin();
     let wrong = server.log_in(&user, "wrong").await;
-    assert_snapshot!(wrong.show(), @"");
+    assert_snapshot!(wrong.show(), @r#"
+    401 application/json
+    {
+      "error": {
+        "code": "IDS_085",
+        "details": null,
+        "message": "the user name or the password is wrong",
+        "requestId": "[id]"
+      }
+    }
+    "#);
     let unknown = server.log_in("nobody", "wrong").await;
     assert_eq!(unknown.show(), wrong.show());
     for _ in 0..2 {
@@ -96,7 +161,17 @@ async fn guessing_is_told_nothing_and_soon_throttled() {
     }
     let throttled = server.log_in(&user, &password).await;
     assert_eq!(throttled.header("retry-after"), "300");
-    assert_snapshot!(throttled.show(), @"");
+    assert_snapshot!(throttled.show(), @r#"
+    429 application/json
+    {
+      "error": {
+        "code": "too_many_logins",
+        "details": null,
+        "message": "too many failed logins: wait before the next one",
+        "requestId": "[id]"
+      }
+    }
+    "#);
     server.advance(301);
     server.session(&user, &password).await;
 }
@@ -129,5 +204,18 @@ async fn bodies_that_are_no_login_are_refused_in_the_doors_words() {
     }
     let no_session = Answer::of(server.request(Method::POST, "/saas/public/core/v3/logout")).await;
     assert_eq!(no_session.status, 401);
-    assert_snapshot!(crate::harness::redact(&shown), @"");
+    assert_snapshot!(fold(&redact(&shown)), @r#"
+    400 {"error":{"code":"invalid_request","details":null,"message":"not a login: EOF
+      while parsing a value at line 1 column 0","requestId":"[id]"}}
+    400 {"error":{"code":"invalid_request","details":null,"message":"not a login:
+      missing field `username`","requestId":"[id]"}}
+    400 {"error":{"code":"invalid_request","details":null,"message":"username and
+      password have 1 to 255 characters","requestId":"[id]"}}
+    400 {"@type":"error","code":"UI_10000","description":"not a login: EOF while
+      parsing a value at line 1 column 0","statusCode":400}
+    400 {"@type":"error","code":"UI_10000","description":"not a login: missing field
+      `username`","statusCode":400}
+    400 {"@type":"error","code":"UI_10000","description":"username and password have 1
+      to 255 characters","statusCode":400}
+    "#);
 }

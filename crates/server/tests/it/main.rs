@@ -7,6 +7,7 @@
 )]
 
 mod auth;
+mod cli;
 mod demo;
 mod events;
 mod harness;

@@ -19,7 +19,28 @@ async fn an_organization_is_created_under_the_caller_and_read_back() {
         "aliases": ["DL"], "realmId": "delta-realm", "anchorDay": 15, "currency": "EUR",
     });
     let made = server.post(&owner, PATH, &body.to_string()).await;
-    assert_snapshot!(made.show(), @"");
+    assert_snapshot!(made.show(), @r#"
+    201 application/json
+    {
+      "accountId": "[id]",
+      "aliases": [
+        "DL"
+      ],
+      "anchorDay": 15,
+      "anchorMonth": 1,
+      "archivedAt": null,
+      "billingPeriod": "monthly",
+      "createdAt": "2026-06-01T12:00:00Z",
+      "currency": "EUR",
+      "id": "[id]",
+      "kind": "sub_organization",
+      "meteringEnabled": true,
+      "name": "Delta",
+      "parentId": "[id]",
+      "partnerId": null,
+      "realmId": "delta-realm"
+    }
+    "#);
     let path = format!("{PATH}/{}", made.json()["id"].as_str().unwrap());
     assert_eq!(server.get(&owner, &path).await.body, made.body);
     let patched = server
@@ -54,7 +75,16 @@ async fn what_breaks_a_rule_is_refused_in_words() {
     }
     let root_gone = server.delete(&owner, &format!("{PATH}/{root}")).await;
     shown += &format!("{} {}", root_gone.status, root_gone.json()["detail"]);
-    assert_snapshot!(shown.replace(child.as_str(), "[child]"), @"");
+    assert_snapshot!(shown.replace(child.as_str(), "[child]"), @r#"
+    400 a name has 1 to 255 printable characters and no space around it
+    400 a realm id has 5 to 30 letters, digits, dots, dashes or underscores
+    400 a currency is three capital letters, not "usd"
+    400 an anchor day is 1 to 31, not 32
+    403 only a server administrator may do this
+    400 an organization of kind sub_organization may not lie under one of kind sub_organization
+    409 organization alias is already in use
+    403 "an organization is archived by one above it"
+    "#);
 }
 
 #[tokio::test]
@@ -179,8 +209,11 @@ async fn an_archived_organization_stays_readable() {
 #[tokio::test]
 async fn only_a_server_administrator_creates_accounts() {
     let server = TestServer::start().await;
-    let body = r#"{"name":"Second","kind":"production"}"#;
+    let (root, body) = (
+        server.root().await,
+        r#"{"name":"Second","kind":"production"}"#,
+    );
     let made = server.post(server.token(), PATH, body).await;
     assert_eq!(made.status, 201, "{}", made.body);
-    assert_ne!(made.json()["id"], json!(server.root().await));
+    assert_ne!(made.json()["id"], json!(root));
 }

@@ -26,14 +26,45 @@ async fn a_rate_is_declared_and_repriced_from_a_day_on() {
     declare_meter(&server, &owner, "SUM").await;
     let body = r#"{"meter":"sum","kind":"ipu","tiers":[{"upTo":2,"price":6},{"price":0.60}]}"#;
     let made = server.post(&owner, PATH, body).await;
-    assert_snapshot!(made.show(), @"");
+    assert_snapshot!(made.show(), @r#"
+    201 application/json
+    {
+      "allowance": 0,
+      "billable": true,
+      "chargeNumber": null,
+      "createdAt": "2026-06-01T12:00:00Z",
+      "currency": null,
+      "id": "[id]",
+      "kind": "ipu",
+      "listPrice": null,
+      "meter": "sum",
+      "meterId": "[id]",
+      "organizationId": null,
+      "per": 1,
+      "since": null,
+      "subscriptionId": null,
+      "tiers": [
+        {
+          "price": 6,
+          "upTo": 2
+        },
+        {
+          "price": 0.6,
+          "upTo": null
+        }
+      ],
+      "unit": "",
+      "until": null,
+      "updatedAt": "2026-06-01T12:00:00Z"
+    }
+    "#);
     let path = format!("{PATH}/{}", made.json()["id"].as_str().unwrap());
     let body = r#"{"price":0.16,"since":"2026-05-01T00:00:00Z"}"#;
     let repriced = server.patch(&owner, &path, body).await.json();
     assert_eq!(repriced["since"], "2026-05-01T00:00:00Z");
     assert_eq!(
         repriced["tiers"].to_string(),
-        r#"[{"upTo":null,"price":0.16}]"#
+        r#"[{"price":0.16,"upTo":null}]"#
     );
     assert_eq!(server.delete(&owner, &path).await.status, 204);
     assert_eq!(
@@ -72,7 +103,16 @@ async fn what_cannot_be_priced_is_refused_in_words() {
         let detail = answer.json()["detail"].clone();
         shown += &format!("{} {}\n", answer.status, detail.as_str().unwrap());
     }
-    assert_snapshot!(crate::harness::redact(&shown), @"");
+    assert_snapshot!(crate::harness::redact(&shown), @r#"
+    409 rate [id] already prices this meter for the same organization in that time
+    400 meter avg cannot be rated: AVG and MIN do not add up
+    404 no such meter
+    400 give `price` or `tiers`, one of them
+    400 consumption units have no currency
+    400 a price is not negative
+    400 per is at least 1
+    400 tiers ascend by `upTo`, and the last has none
+    "#);
 }
 
 #[tokio::test]
@@ -153,6 +193,7 @@ async fn a_meter_is_changed_by_making_a_version() {
     let child = server.organization("Child", sub, root).await;
     let below = server.key(child, Role::Owner).await;
     assert_eq!(server.patch(&below, path, "{}").await.status, 403);
+    assert_eq!(server.delete(&below, path).await.status, 403);
     assert_eq!(
         Answer::of(server.request(Method::PATCH, path)).await.status,
         401

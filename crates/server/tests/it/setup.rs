@@ -5,7 +5,7 @@ use metadata::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, TestServer};
+use crate::harness::{Answer, TestServer, fold};
 
 const FIRST: &str = "
 organizations:
@@ -82,7 +82,21 @@ async fn a_file_applied_twice_changes_nothing_the_second_time() {
     let server = TestServer::start().await;
     let planned = apply(&server, FIRST, true).await;
     let done = apply(&server, FIRST, false).await;
-    assert_snapshot!(lines(&done), @"");
+    assert_snapshot!(lines(&done), @r#"
+    + account with root "United"
+    + organization "Express" (additional_production)
+    + organization "Trial" (sandbox)
+    + organization "Regional" (sub_organization)
+    + meter "hours"
+    + IPU rate of meter "hours": 0.16 since ever
+    ~ IPU rate of meter "hours": 0.2 since 2014-01-01T00:00:00Z
+    + money rate of meter "hours" for [id]: 2 tiers since ever
+    + user "ann"
+    ~ user "ann": owner of "United"
+    + user "bob"
+    ~ user "bob": analyst of "Trial"
+    + key "ingest" (writer)
+    "#);
     assert_eq!(
         planned["changes"].as_array().unwrap().len(),
         done["changes"].as_array().unwrap().len()
@@ -106,7 +120,13 @@ async fn a_changed_file_changes_what_it_mentions_and_then_nothing() {
     let server = TestServer::start().await;
     apply(&server, FIRST, false).await;
     let planned = apply(&server, SECOND, true).await;
-    assert_snapshot!(lines(&planned), @"");
+    assert_snapshot!(lines(&planned), @r#"
+    ~ organization "United": currency USD -> EUR
+    ~ organization "Regional" under "United" since 2013-01-01T00:00:00Z
+    ~ organization "Regional" under "Express" since 2013-02-01T00:00:00Z
+    ~ meter "hours" since ever
+    ~ IPU rate of meter "hours": 0.25 since 2014-01-01T00:00:00Z
+    "#);
     let done = apply(&server, SECOND, false).await;
     assert_eq!(lines(&done), lines(&planned));
     assert_eq!(lines(&apply(&server, SECOND, false).await), "");
@@ -137,7 +157,27 @@ async fn a_file_that_breaks_a_rule_writes_nothing() {
         let detail = answer.json()["detail"].clone();
         shown += &format!("{} {}\n", answer.status, detail.as_str().unwrap());
     }
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(fold(&shown), @r#"
+    400 organizations: an account has one root
+    400 organizations[0]: unknown field `knid`, expected one of `name`, `id`, `kind`,
+      `parent`, `since`, `realmId`, `aliases`, `billingPeriod`, `anchorDay`,
+      `anchorMonth`, `currency`, `meteringEnabled`, `moves`, `organizations` at line 3
+      column 5
+    400 organization "B": an account has one root: nest it in its parent or give
+      `parent`
+    400 organization "A": the root has kind production and never moves
+    400 organization "C": a sub_organization may not lie under "B", a sub_organization
+    400 organization "A": another organization of the file is also called "A"
+    400 user "u": the file declares no organization "X"
+    400 user "u": a password has 8 to 255 characters, this one 5
+    400 user "u": "king" is no role: expected owner, operator, writer, analyst
+    400 user "u": the environment has no variable NOT_SET
+    400 rate of meter "m": the file declares no such meter
+    400 meter "m": valueProperty says what is read, and COUNT has none
+    400 entitlements: no entitlement can be declared yet: leave the field out
+    400 organizations[0]: "soon" is no instant: expected 2013-02-01 or
+      2013-02-01T00:00:00Z at line 1 column 17
+    "#);
     let page = metadata::PageRequest::default();
     let accounts = server.app().metadata.list_accounts(&page);
     assert_eq!(accounts.await.unwrap().items.len(), 1);

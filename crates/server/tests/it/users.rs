@@ -17,7 +17,28 @@ async fn a_user_without_a_password_gets_one_shown_once_and_logs_in() {
     let body = r#"{"name":"ann","firstName":"Ann","roles":[{"role":"analyst"}]}"#;
     let made = server.post(&owner, PATH, body).await;
     let password = made.json()["password"].as_str().unwrap().to_owned();
-    assert_snapshot!(made.show().replace(&password, "[password]"), @"");
+    assert_snapshot!(made.show().replace(&password, "[password]"), @r#"
+    201 application/json
+    {
+      "createdAt": "2026-06-01T12:00:00Z",
+      "emails": [],
+      "firstName": "Ann",
+      "id": "[id]",
+      "lastName": "",
+      "name": "ann",
+      "organizationId": "[id]",
+      "password": "[password]",
+      "roles": [
+        {
+          "organizationId": "[id]",
+          "role": "analyst"
+        }
+      ],
+      "serverAdministrator": false,
+      "status": "active",
+      "updatedAt": "2026-06-01T12:00:00Z"
+    }
+    "#);
     let path = format!("{PATH}/{}", made.json()["id"].as_str().unwrap());
     assert!(!server.get(&owner, &path).await.body.contains("password"));
     let session = server.session("ann", &password).await;

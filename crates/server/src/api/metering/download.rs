@@ -1,5 +1,6 @@
 //! The ZIP of a finished job, streamed from where artifacts are kept.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -40,33 +41,38 @@ pub async fn download_export(
     if names(&headers, &header::IF_NONE_MATCH, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
-    let is_same =
-        !headers.contains_key(header::IF_RANGE) || names(&headers, &header::IF_RANGE, &tag);
-    let range = headers.get(header::RANGE).filter(|_| is_same);
-    let range = range.and_then(|range| range.to_str().ok());
-    let size_bytes = artifact.size_bytes;
-    let (status, part) = match wanted(range, size_bytes) {
+    let (status, part) = match wanted(range_of(&headers, &tag), artifact.size_bytes) {
         Wanted::Whole => (StatusCode::OK, None),
         Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
-        Wanted::Nothing => return Err(not_there(size_bytes)),
+        Wanted::Nothing => return Err(not_there(artifact.size_bytes)),
     };
-    let bytes = app
-        .exports
-        .artifacts()
-        .read(&artifact.path, part.clone())
-        .await?;
-    let length = part
-        .as_ref()
-        .map_or(size_bytes, |part| part.end - part.start);
+    let artifacts = app.exports.artifacts();
+    let bytes = artifacts.read(&artifact.path, part.clone()).await?;
     let mut response = (status, Body::from_stream(bytes)).into_response();
-    describe(response.headers_mut(), &export, tag, length);
-    if let Some(part) = part {
-        let content = format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
-        response
-            .headers_mut()
-            .insert(header::CONTENT_RANGE, text(&content));
-    }
+    let headers = response.headers_mut();
+    describe(headers, &export, tag);
+    measure(headers, artifact.size_bytes, part);
     Ok(response)
+}
+
+/// The range asked for, unless the file is not the one its asker knows.
+fn range_of<'h>(headers: &'h HeaderMap, tag: &HeaderValue) -> Option<&'h str> {
+    let conditional = headers.contains_key(header::IF_RANGE);
+    if conditional && !names(headers, &header::IF_RANGE, tag) {
+        return None;
+    }
+    headers.get(header::RANGE)?.to_str().ok()
+}
+
+/// Says how many bytes follow, and which.
+fn measure(headers: &mut HeaderMap, size_bytes: u64, part: Option<Range<u64>>) {
+    let sent = part.clone().unwrap_or(0..size_bytes);
+    let length = HeaderValue::from(sent.end - sent.start);
+    headers.insert(header::CONTENT_LENGTH, length);
+    if let Some(part) = part {
+        let which = format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
+        headers.insert(header::CONTENT_RANGE, text(&which));
+    }
 }
 
 /// The artifact of a job that has one now.
@@ -89,11 +95,10 @@ fn not_there(size_bytes: u64) -> ApiError {
     ApiError::new(Code::RangeNotSatisfiable, message)
 }
 
-fn describe(headers: &mut HeaderMap, export: &Export, tag: HeaderValue, length: u64) {
+fn describe(headers: &mut HeaderMap, export: &Export, tag: HeaderValue) {
     let name = format!("attachment; filename=\"{}.zip\"", export.id);
     let zip = HeaderValue::from_static("application/zip");
     headers.insert(header::CONTENT_TYPE, zip);
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     headers.insert(header::CONTENT_DISPOSITION, text(&name));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::ETAG, tag);
@@ -101,12 +106,8 @@ fn describe(headers: &mut HeaderMap, export: &Export, tag: HeaderValue, length: 
 
 /// The strong entity tag: the SHA-256 of the bytes.
 fn tag(artifact: &Artifact) -> HeaderValue {
-    let mut tag = String::from("\"");
-    for byte in artifact.sha256 {
-        tag.push_str(&format!("{byte:02x}"));
-    }
-    tag.push('"');
-    text(&tag)
+    let hex = artifact.sha256.map(|byte| format!("{byte:02x}")).concat();
+    text(&format!("\"{hex}\""))
 }
 
 /// Whether a conditional header names the tag or anything there is.

@@ -57,7 +57,21 @@ mod tests {
             "bytes=-",
         ];
         let read: Vec<_> = sent.map(read).into_iter().collect();
-        insta::assert_debug_snapshot!(read, @"");
+        insta::assert_debug_snapshot!(read, @r#"
+        [
+            "0..10",
+            "90..100",
+            "95..100",
+            "0..100",
+            "50..100",
+            "nothing",
+            "nothing",
+            "whole",
+            "whole",
+            "whole",
+            "whole",
+        ]
+        "#);
         assert_eq!(wanted(None, 100), Wanted::Whole);
     }
 }

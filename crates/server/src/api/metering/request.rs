@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use metadata::{ControlSnapshot, ExportKind};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::error::{ApiError, ApiResult, Code};
@@ -67,7 +67,9 @@ pub(super) struct Wanted {
 impl ExportIn {
     /// Reads a body of whatever content type clients send.
     pub(super) fn read(body: &[u8]) -> ApiResult<Self> {
-        serde_json::from_slice(body).map_err(|error| {
+        let object: Result<Map<String, Value>, _> = serde_json::from_slice(body);
+        let read = object.and_then(|object| serde_json::from_value(Value::Object(object)));
+        read.map_err(|error| {
             let message = format!("the body is not the JSON object expected here: {error}");
             ApiError::new(Code::MeteringBody, message)
         })
@@ -89,9 +91,12 @@ impl ExportIn {
         };
         let (start, end) = self.range(span_days_max)?;
         let linked = kind != ExportKind::Asset;
-        let flag = |name, value: &Option<Value>| match linked {
-            true => flag(name, value.as_ref()),
-            false => Ok(false),
+        let flag = |name, value: &Option<Value>| {
+            if linked {
+                flag(name, value.as_ref())
+            } else {
+                Ok(false)
+            }
         };
         let meter = match kind {
             ExportKind::Asset => meter(self.meter_id.as_ref(), control, false)?,
@@ -185,14 +190,12 @@ fn date(name: &'static str, value: Option<&Value>) -> ApiResult<(String, Date)> 
     let sent = text(name, value)?.ok_or_else(|| missing(name))?;
     let instant = sent.parse::<Timestamp>();
     let day = instant.map(|instant| instant.to_zoned(TimeZone::UTC).date());
-    match day.or_else(|_| sent.parse::<Date>()) {
-        Ok(day) => Ok((sent, day)),
-        Err(_) => {
-            let shown: String = sent.chars().take(64).collect();
-            let message = format!("{name} is {shown:?}: expected such as 2024-08-12T00:00:00Z");
-            Err(ApiError::new(Code::MeteringDate, message))
-        }
+    if let Ok(day) = day.or_else(|_| sent.parse::<Date>()) {
+        return Ok((sent, day));
     }
+    let shown: String = sent.chars().take(64).collect();
+    let message = format!("{name} is {shown:?}: expected such as 2024-08-12T00:00:00Z");
+    Err(ApiError::new(Code::MeteringDate, message))
 }
 
 /// The account's meter of that id; with a job-level layout where one is needed.
@@ -292,6 +295,30 @@ mod tests {
         .into_iter()
         .map(read)
         .collect();
-        insta::assert_debug_snapshot!(read, @"");
+        insta::assert_debug_snapshot!(read, @r#"
+        [
+            Ok(
+                true,
+            ),
+            Ok(
+                false,
+            ),
+            Ok(
+                true,
+            ),
+            Ok(
+                false,
+            ),
+            Ok(
+                false,
+            ),
+            Err(
+                "METERING_FLAG",
+            ),
+            Err(
+                "METERING_BODY",
+            ),
+        ]
+        "#);
     }
 }

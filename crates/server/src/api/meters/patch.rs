@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::wire::{FilterWire, MeterOut, ScalarWire};
 use super::{find, no_meter};
-use crate::api::page::nullable;
+use crate::api::field::Field;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
@@ -25,9 +25,9 @@ use crate::setup::check::{fields, meter_rule};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MeterPatch {
     /// First event time the new version reads; now if absent, null for all of time.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
-    since: Option<Option<Timestamp>>,
+    since: Field<Timestamp>,
     name: Option<String>,
     description: Option<String>,
     unit: Option<String>,
@@ -42,9 +42,9 @@ pub struct MeterPatch {
     filters: Option<Vec<FilterWire>>,
     scalar: Option<ScalarWire>,
     /// Columns of its job-level export; null for none.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    job_level_layout: Option<Option<JobLevelLayout>>,
+    job_level_layout: Field<JobLevelLayout>,
     zero_rows: Option<bool>,
 }
 
@@ -77,7 +77,7 @@ pub async fn patch_meter(
 
 impl MeterPatch {
     fn over(self, mut meter: Meter, now: Timestamp) -> Result<Meter, String> {
-        let start = self.since.unwrap_or(Some(now));
+        let start = self.since.over(Some(now));
         meter.valid = TimeRange { start, end: None };
         meter.name = self.name.unwrap_or(meter.name);
         fields::name(&meter.name)?;
@@ -87,7 +87,7 @@ impl MeterPatch {
         meter.category = self.category.unwrap_or(meter.category);
         meter.feature = self.feature.unwrap_or(meter.feature);
         meter.group_by = self.group_by.unwrap_or(meter.group_by);
-        meter.job_level = self.job_level_layout.unwrap_or(meter.job_level);
+        meter.job_level = self.job_level_layout.over(meter.job_level);
         meter.zero_rows = self.zero_rows.unwrap_or(meter.zero_rows);
         if let Some(path) = self.value_property {
             meter.rule.value_property = Some(path);

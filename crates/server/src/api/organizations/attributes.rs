@@ -4,7 +4,7 @@ use metadata::OrganizationAttributes;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::api::page::nullable;
+use crate::api::field::Field;
 use crate::error::{ApiError, ApiResult};
 use crate::setup::check::fields;
 
@@ -15,13 +15,13 @@ pub(super) struct AttributesIn {
     /// Up to 255 characters.
     pub(super) name: Option<String>,
     /// 5 to 30 characters; null takes it away.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    realm_id: Option<Option<String>>,
+    realm_id: Field<String>,
     /// On a root only: realm that may read the account's cost; null takes it away.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    partner_id: Option<Option<String>>,
+    partner_id: Field<String>,
     /// All its other names.
     pub(super) aliases: Option<Vec<String>>,
     /// `monthly` or `annual`.
@@ -47,8 +47,8 @@ impl AttributesIn {
             attributes.anchor.period = fields::billing_period(word).map_err(ApiError::invalid)?;
         }
         attributes.name = self.name.unwrap_or(attributes.name);
-        attributes.realm_id = self.realm_id.unwrap_or(attributes.realm_id);
-        attributes.partner_id = self.partner_id.unwrap_or(attributes.partner_id);
+        attributes.realm_id = self.realm_id.over(attributes.realm_id);
+        attributes.partner_id = self.partner_id.over(attributes.partner_id);
         attributes.anchor.day = self.anchor_day.unwrap_or(attributes.anchor.day);
         attributes.anchor.month = self.anchor_month.unwrap_or(attributes.anchor.month);
         attributes.currency = self.currency.unwrap_or(attributes.currency);
@@ -59,7 +59,7 @@ impl AttributesIn {
 
     fn check(&self) -> Result<(), String> {
         let realms = [&self.realm_id, &self.partner_id];
-        for realm in realms.into_iter().flatten().flatten() {
+        for realm in realms.into_iter().filter_map(Field::value) {
             fields::realm(realm)?;
         }
         self.name.as_deref().map_or(Ok(()), fields::name)?;

@@ -9,7 +9,7 @@ use metadata::{ControlSnapshot, RateRecord};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::page::nullable;
+use crate::api::field::Field;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
 use crate::random;
@@ -115,15 +115,15 @@ pub(crate) struct TermsIn {
     allowance: Option<Quantity>,
     /// Whether usage is charged at all.
     billable: Option<bool>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
-    list_price: Option<Option<Quantity>>,
-    #[serde(default, deserialize_with = "nullable")]
+    list_price: Field<Quantity>,
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    subscription_id: Option<Option<String>>,
-    #[serde(default, deserialize_with = "nullable")]
+    subscription_id: Field<String>,
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    charge_number: Option<Option<String>>,
+    charge_number: Field<String>,
     /// ISO 4217 code, for money only; the root's unless given.
     currency: Option<String>,
 }
@@ -211,9 +211,9 @@ impl TermsIn {
         rate.unit = self.unit.unwrap_or(rate.unit);
         rate.allowance = self.allowance.unwrap_or(rate.allowance);
         rate.billable = self.billable.unwrap_or(rate.billable);
-        rate.list_price = self.list_price.unwrap_or(rate.list_price);
-        rate.subscription_id = self.subscription_id.unwrap_or(rate.subscription_id);
-        rate.charge_number = self.charge_number.unwrap_or(rate.charge_number);
+        rate.list_price = self.list_price.over(rate.list_price);
+        rate.subscription_id = self.subscription_id.over(rate.subscription_id);
+        rate.charge_number = self.charge_number.over(rate.charge_number);
         if let Some(currency) = self.currency {
             if rate.kind == RateKind::Ipu {
                 return Err(ApiError::invalid("consumption units have no currency"));

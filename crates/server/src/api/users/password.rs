@@ -54,26 +54,36 @@ pub async fn put_password(
     Json(body): Json<PasswordIn>,
 ) -> ApiResult<Json<PasswordOut>> {
     let user = find(&app, &caller, &text).await?;
-    let kept = match &caller.who {
-        Who::Session {
-            user: own,
-            token_sha256,
-        } if *own == user.id => {
-            check_current(&app, &user, body.current).await?;
-            Some(token_sha256)
-        }
-        _ => {
-            caller.may(Permission::Administer)?;
-            guard(&caller, &user)?;
-            None
-        }
-    };
+    let kept = permit(&app, &caller, &user, body.current).await?;
     let (hash, password) = first(body.password).await?;
     app.metadata
-        .put_password(user.id, &hash, kept, app.now())
+        .put_password(user.id, &hash, kept.as_ref(), app.now())
         .await?;
     app.credentials.forget_all();
     Ok(Json(PasswordOut { password }))
+}
+
+/// Lets users change their own password and owners those of others; gives the session that stays.
+async fn permit(
+    app: &App,
+    caller: &Caller,
+    user: &User,
+    current: Option<String>,
+) -> ApiResult<Option<[u8; 32]>> {
+    match caller.who {
+        Who::Session {
+            user: own,
+            token_sha256,
+        } if own == user.id => {
+            check_current(app, user, current).await?;
+            Ok(Some(token_sha256))
+        }
+        _ => {
+            caller.may(Permission::Administer)?;
+            guard(caller, user)?;
+            Ok(None)
+        }
+    }
 }
 
 async fn check_current(app: &App, user: &User, current: Option<String>) -> ApiResult<()> {
@@ -92,13 +102,9 @@ async fn check_current(app: &App, user: &User, current: Option<String>) -> ApiRe
 
 /// The hash of a new password, and the password itself when none was given.
 pub(super) async fn first(given: Option<String>) -> ApiResult<(String, Option<String>)> {
-    match given {
-        Some(given) => Ok((password::hash(given).await?, None)),
-        None => {
-            let made = random::password();
-            Ok((password::hash(made.clone()).await?, Some(made)))
-        }
-    }
+    let made = given.is_none().then(random::password);
+    let password = given.or_else(|| made.clone()).unwrap_or_default();
+    Ok((password::hash(password).await?, made))
 }
 
 /// Whose password to reset.

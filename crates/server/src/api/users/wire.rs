@@ -2,10 +2,11 @@
 
 use domain::Timestamp;
 use domain::ids::{OrganizationId, UserId};
-use metadata::{Role, RoleAssignment, User, UserProfile, UserStatus};
+use metadata::{NewUser, Role, RoleAssignment, User, UserProfile, UserStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::password;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
@@ -63,17 +64,17 @@ pub struct UserMade {
 #[serde(rename_all = "camelCase")]
 pub struct UserIn {
     /// Login name, unique over the server.
-    pub(super) name: String,
+    name: String,
     /// The caller's own unless given.
     #[schema(value_type = Option<String>)]
     pub(super) organization_id: Option<OrganizationId>,
     /// 8 to 255 characters; a random one is made unless given.
-    pub(super) password: Option<String>,
+    password: Option<String>,
     /// What the user may do and where.
     #[serde(default)]
     roles: Vec<RoleIn>,
     #[serde(flatten)]
-    pub(super) profile: ProfileIn,
+    profile: ProfileIn,
 }
 
 /// Changes of a user; what is left out stays.
@@ -132,6 +133,24 @@ impl UserOut {
 }
 
 impl UserIn {
+    /// The user to create, and the password when none was sent.
+    pub(super) async fn into_new(
+        self,
+        organization: OrganizationId,
+    ) -> ApiResult<(NewUser, Option<String>)> {
+        fields::name(&self.name).map_err(ApiError::invalid)?;
+        let (password_hash, made) = password::first(self.password).await?;
+        let new = NewUser {
+            id: None,
+            name: self.name,
+            password_hash,
+            organization,
+            server_administrator: false,
+            profile: self.profile.over(UserProfile::default()),
+        };
+        Ok((new, made))
+    }
+
     /// The roles asked for, each in an organization under the caller.
     pub(super) fn roles(
         &self,
@@ -180,7 +199,7 @@ impl ProfileIn {
         Ok(())
     }
 
-    pub(super) fn over(self, profile: UserProfile) -> UserProfile {
+    fn over(self, profile: UserProfile) -> UserProfile {
         UserProfile {
             first_name: self.first_name.unwrap_or(profile.first_name),
             last_name: self.last_name.unwrap_or(profile.last_name),

@@ -156,27 +156,33 @@ pub async fn logout_all(
     headers: HeaderMap,
     body: Bytes,
 ) -> ApiResult<StatusCode> {
-    let has_session = ["icsessionid", "infa-session-id", "ids-session-id"]
-        .iter()
-        .any(|name| headers.contains_key(*name));
-    let user = if has_session {
-        match caller?.who {
-            Who::Session { user, .. } => user,
-            _ => {
-                return Err(ApiError::new(
-                    Code::Unauthenticated,
-                    "only a session logs out",
-                ));
-            }
+    let user = match caller {
+        Ok(caller) => session_user(&caller)?,
+        Err(refusal) if has_session(&headers) => return Err(refusal),
+        Err(_) => {
+            let body = LoginIn::read(&body)?;
+            let login = log_in(&app, &body.username, body.password, client.address).await?;
+            login.user.id
         }
-    } else {
-        let body = LoginIn::read(&body)?;
-        let login = log_in(&app, &body.username, body.password, client.address).await?;
-        login.user.id
     };
     app.metadata.delete_sessions(user, None).await?;
     app.credentials.forget_all();
     Ok(StatusCode::OK)
+}
+
+fn has_session(headers: &HeaderMap) -> bool {
+    let names = ["icsessionid", "infa-session-id", "ids-session-id"];
+    names.iter().any(|name| headers.contains_key(*name))
+}
+
+fn session_user(caller: &Caller) -> ApiResult<UserId> {
+    match caller.who {
+        Who::Session { user, .. } => Ok(user),
+        Who::Key(_) | Who::Local => {
+            let message = "only a session logs out";
+            Err(ApiError::new(Code::Unauthenticated, message))
+        }
+    }
 }
 
 /// Tells whether a session is alive; counts as a use of it.

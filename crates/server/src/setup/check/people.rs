@@ -58,8 +58,7 @@ fn first_password(form: &UserForm) -> Result<FirstPassword, String> {
     match (&form.password, &form.password_hash) {
         (Some(_), Some(_)) => Err("give a password or its hash, not both".to_owned()),
         (Some(given), None) => {
-            password::check_length(given.reveal().unwrap_or_default())
-                .map_err(|error| error.to_string())?;
+            password::check_length(given.reveal().unwrap_or_default())?;
             Ok(FirstPassword::Given(given.clone()))
         }
         (None, Some(hash)) if hash.reveal().is_some_and(password::is_hash) => {

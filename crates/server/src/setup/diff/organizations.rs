@@ -49,7 +49,7 @@ pub(super) fn diff(
             Some(stored) => {
                 put(organization, stored, edits);
                 let snapshot = present.snapshot.as_ref().expect("found in it");
-                tree.place(position, edges_of(snapshot, stored.id), edits);
+                tree.place(position, &edges_of(snapshot, stored.id), edits);
             }
         }
     }
@@ -121,7 +121,7 @@ impl Tree<'_> {
     fn place(
         &self,
         position: usize,
-        stored: Vec<(OrganizationId, Option<Timestamp>)>,
+        stored: &[(OrganizationId, Option<Timestamp>)],
         edits: &mut Vec<Edit>,
     ) {
         let organization = &self.declared[position];
@@ -130,7 +130,7 @@ impl Tree<'_> {
             .iter()
             .map(|(parent, since)| (self.places[*parent], *since))
             .collect();
-        for (parent, at) in rewritten(&stored, &declared) {
+        for (parent, at) in rewritten(stored, &declared) {
             let above = self.places.iter().position(|place| place == parent);
             let above = above.expect("a parent is declared");
             edits.push(Edit::MoveOrganization {
@@ -163,7 +163,7 @@ fn create(tree: &Tree<'_>, position: usize, account: Option<AccountId>, edits: &
         }));
     } else {
         edits.push(Edit::CreateOrganization(new));
-        tree.place(position, parent.into_iter().collect(), edits);
+        tree.place(position, parent.as_slice(), edits);
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::ids::{MeterId, OrganizationId, RateId};
 use domain::meter::Meter;
 use domain::rate::{Rate, RateKind};
+use metadata::ControlSnapshot;
 
 use super::organizations::Places;
 use super::{Edit, Present, rewritten};
@@ -121,10 +122,7 @@ pub(super) fn rates(
 }
 
 fn stored(present: &Present, key: &Key) -> Vec<Rate> {
-    let all = present
-        .snapshot
-        .iter()
-        .flat_map(|snapshot| snapshot.rates());
+    let all = present.snapshot.iter().flat_map(ControlSnapshot::rates);
     let mut stored: Vec<Rate> = all
         .filter(|rate| (rate.meter, rate.organization, rate.kind) == *key)
         .cloned()

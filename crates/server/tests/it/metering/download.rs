@@ -46,7 +46,7 @@ async fn a_zip_comes_whole_in_parts_or_not_again() {
     assert_eq!(headers["content-length"], whole.len().to_string().as_str());
     assert_eq!(headers["accept-ranges"], "bytes");
     let disposition = headers["content-disposition"].to_str().unwrap();
-    assert_snapshot!(crate::harness::redact(disposition), @"");
+    assert_snapshot!(crate::harness::redact(disposition), @r#"attachment; filename="[id].zip""#);
     let tag = headers["etag"].to_str().unwrap();
     let (status, headers, part) = fetch(&server, &session, &path, &[("range", "bytes=4-13")]).await;
     assert_eq!((status, part.as_slice()), (206, &whole[4..14]));
@@ -77,7 +77,28 @@ async fn what_is_not_there_yet_or_any_more_is_told_apart() {
     server.app().exports.worker.sweep().await.unwrap();
     let swept = server.in_session(&session, Method::GET, &path, "").await;
     assert_eq!(late.show(), swept.show());
-    assert_snapshot!(format!("{}\n{}", early.show(), late.show()), @"");
+    assert_snapshot!(format!("{}\n{}", early.show(), late.show()), @r#"
+    400 application/json
+    {
+      "error": {
+        "code": "METERING_NOT_FINISHED",
+        "details": null,
+        "message": "The job has no file: it is not finished, or it failed. Ask for its
+      status.",
+        "requestId": "[id]"
+      }
+    }
+    410 application/json
+    {
+      "error": {
+        "code": "METERING_EXPIRED",
+        "details": null,
+        "message": "The job's file was kept for some days and has been removed; ask for
+      a new export.",
+        "requestId": "[id]"
+      }
+    }
+    "#);
     let status = server
         .in_session(&session, Method::GET, &status_path(&job), "")
         .await;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{EXPORTS, JOB_LEVEL, flights, post, session_of, summary};
-use crate::harness::Answer;
+use crate::harness::{Answer, fold};
 
 fn with(field: &str, value: Value) -> Value {
     let mut body = summary();
@@ -42,7 +42,29 @@ async fn each_refusal_has_its_own_code() {
         let (code, message) = (error["code"].as_str(), error["message"].as_str());
         shown += &format!("{} {} {}\n", answer.status, code.unwrap(), message.unwrap());
     }
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(fold(&shown), @r#"
+    400 METERING_BODY the body is not the JSON object expected here: invalid type:
+      sequence, expected a map at line 1 column 0
+    400 METERING_FIELD_MISSING jobType is missing
+    400 METERING_FIELD_MISSING startDate is missing
+    400 METERING_BODY startDate is 5: expected a string
+    400 METERING_DATE endDate is "31.01.2026": expected such as 2024-08-12T00:00:00Z
+    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2025-12-31T00:00:00Z:
+      expected the end not before the start and at most 180 days
+    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2026-07-02T00:00:00Z:
+      expected the end not before the start and at most 180 days
+    400 METERING_JOB_TYPE jobType is "JOB": expected SUMMARY, PROJECT_FOLDER or ASSET
+    400 METERING_UNSUPPORTED jobType ASSET is not available: ask for SUMMARY
+    400 METERING_UNSUPPORTED jobType PROJECT_FOLDER is not available: ask for SUMMARY
+    400 METERING_FLAG allLinkedOrgs is "yes": expected TRUE or FALSE
+    400 METERING_CALLBACK callbackUrl is not an http or https URL of at most 2048
+      characters
+    400 METERING_FIELD_MISSING meterId is missing: it is required when allMeters is
+      FALSE
+    400 METERING_METER meterId is "unknown": no meter of this account
+    400 METERING_METER meterId is "3TaYTMo6BFYeNIABfVmH0n": no meter of this account
+    400 METERING_UNSUPPORTED allMeters TRUE is not available: name one meterId
+    "#);
 }
 
 #[tokio::test]
@@ -75,7 +97,18 @@ async fn writers_strangers_and_switched_off_organizations_export_nothing() {
     let request = server
         .request(Method::POST, EXPORTS)
         .body(summary().to_string());
-    assert_snapshot!(Answer::of(request).await.show(), @"");
+    assert_snapshot!(Answer::of(request).await.show(), @r#"
+    401 application/json
+    {
+      "error": {
+        "code": "unauthenticated",
+        "details": null,
+        "message": "no credential that counts here: send Authorization: Bearer with an
+      API key or a session header such as INFA-SESSION-ID",
+        "requestId": "[id]"
+      }
+    }
+    "#);
     let path = format!("/api/v1/organizations/{root}");
     let off = server.patch(server.token(), &path, r#"{"meteringEnabled":false}"#);
     let acting = off.await;

@@ -1,0 +1,89 @@
+//! The commands that change control data, on a free directory and beside a running server.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use insta::assert_snapshot;
+
+use crate::harness::TestServer;
+
+const SETUP: &str = "
+organizations:
+  - name: United
+    organizations: [{name: Trial, kind: sandbox}]
+users: [{name: ann, roles: [{role: owner}], passwordEnv: ANN}]
+";
+
+async fn tallyport(data_dir: &Path, words: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tallyport"));
+    command.args(words).arg("--data-dir").arg(data_dir);
+    command.env("ANN", "long enough");
+    let run = tokio::task::spawn_blocking(move || command.output());
+    run.await.unwrap().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn apply_declares_in_a_free_directory_and_the_second_time_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
+    std::fs::write(&file, SETUP).unwrap();
+    let file = file.to_str().unwrap();
+    let mut shown = String::new();
+    for words in [
+        &["apply", "-f", file, "--dry-run"][..],
+        &["apply", "-f", file],
+        &["apply", "-f", file],
+        &["apply", "-f", file, "--json"],
+    ] {
+        let output = tallyport(&data_dir, words).await;
+        assert!(output.status.success(), "{}", said(&output));
+        shown += &said(&output);
+    }
+    assert_snapshot!(shown, @r#"
+    + account with root "United"
+    + organization "Trial" (sandbox)
+    + user "ann"
+    ~ user "ann": owner of "United"
+    4 changes, none made: this was a dry run
+    + account with root "United"
+    + organization "Trial" (sandbox)
+    + user "ann"
+    ~ user "ann": owner of "United"
+    4 changes made
+    nothing to change: everything is as declared
+    {"dryRun":false,"changes":[],"secrets":[]}
+    "#);
+}
+
+#[tokio::test]
+async fn commands_talk_to_the_server_that_has_the_directory_open() {
+    let server = TestServer::start().await;
+    let file = server.data_dir().with_file_name("setup.yaml");
+    std::fs::write(&file, SETUP).unwrap();
+    let words = ["apply", "-f", file.to_str().unwrap()];
+    let output = tallyport(&server.data_dir(), &words).await;
+    assert!(
+        said(&output).ends_with("4 changes made\n"),
+        "{}",
+        said(&output)
+    );
+    let session = server.session("ann", "long enough").await;
+    let words = ["user", "reset-password", "ann", "--json"];
+    let output = tallyport(&server.data_dir(), &words).await;
+    let made: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let path = "/api/v1/organizations";
+    let after = server
+        .in_session(&session, reqwest::Method::GET, path, "")
+        .await;
+    assert_eq!(after.status, 401, "the reset ended the session");
+    server
+        .session("ann", made["password"].as_str().unwrap())
+        .await;
+    let nobody = tallyport(&server.data_dir(), &["user", "reset-password", "nobody"]).await;
+    assert_eq!(said(&nobody), "tallyport: no such user\n");
+}
