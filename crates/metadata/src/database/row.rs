@@ -24,8 +24,9 @@ pub(crate) enum Row {
 }
 
 /// One of the three stored types.
-pub(crate) trait Stored:
-    Display + Type<Sqlite> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + for<'r> Decode<'r, Postgres>
+pub(crate) trait Stored: Display + Type<Sqlite> + Type<Postgres>
+where
+    Self: for<'r> Decode<'r, Sqlite> + for<'r> Decode<'r, Postgres>,
 {
 }
 
