@@ -1,5 +1,7 @@
 //! Logging: text or JSON lines on standard error.
 
+use std::io::IsTerminal;
+
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 
@@ -11,6 +13,7 @@ pub fn start(config: &Log) -> anyhow::Result<()> {
         .with_context(|| format!("log.filter is {:?}: expected directives", config.filter))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => lines.try_init(),

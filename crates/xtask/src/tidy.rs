@@ -134,7 +134,7 @@ fn walk(root: &Path, folder: &str) -> Result<Vec<String>> {
         };
         if !entry.file_type()?.is_dir() {
             paths.push(path);
-        } else if !NEVER.contains(&name.as_str()) {
+        } else if !NEVER.contains(&path.as_str()) {
             paths.extend(walk(root, &path)?);
         }
     }

@@ -100,15 +100,15 @@ async fn verify_reads_a_running_store_and_a_closed_one_and_names_damage() {
         "{}",
         said(&repairing)
     );
-    let folder = server.stop().await;
+    let _folder = server.stop().await;
 
-    let alone = tallyport(folder.path(), &["verify"]).await;
+    let alone = tallyport(&data_dir, &["verify"]).await;
     assert!(alone.status.success(), "{}", said(&alone));
-    let manifest = folder.path().join("usage/manifest");
+    let manifest = data_dir.join("usage/manifest");
     let mut bytes = std::fs::read(&manifest).unwrap();
     bytes[40] ^= 1;
     std::fs::write(&manifest, bytes).unwrap();
-    let damaged = tallyport(folder.path(), &["verify"]).await;
+    let damaged = tallyport(&data_dir, &["verify"]).await;
     assert!(!damaged.status.success(), "{}", said(&damaged));
     assert!(
         said(&damaged).contains("manifest at byte"),
