@@ -38,7 +38,6 @@ const TWICE: &[&str] = &[
     "cpufeatures",
     "crypto-common",
     "digest",
-    "embedded-io",
     "getrandom",
     "hashbrown",
     "sha2",
