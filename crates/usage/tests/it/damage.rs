@@ -4,16 +4,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::aggregation::Aggregation;
+use domain::dimension::Dimension;
 use domain::meter::ReadingRule;
 use domain::range::TimeRange;
 use domain::tree::Scope;
 use usage::disk::Disk;
 use usage::disk::real::RealDisk;
 use usage::manifest::{Layout, SegmentEntry};
-use usage::query::EventsQuery;
-use usage::segment::{self, Segment};
+use usage::query::{EventsQuery, GroupKey, TotalRow, TotalsQuery};
+use usage::segment::{self, Segment, Shape};
 use usage::snapshot::Snapshot;
-use usage::{Error, compact, events};
+use usage::{Error, compact, events, totals};
 
 use crate::model::usage_row;
 use crate::random;
@@ -31,6 +32,17 @@ pub(crate) fn layout() -> Layout {
     }
 }
 
+fn alone(segment: Arc<Segment>) -> Snapshot {
+    let last = segment.entry().last;
+    Snapshot {
+        segments: vec![segment],
+        flushed_through: last,
+        tail: Vec::new(),
+        watermark: last,
+        retention: Vec::new(),
+    }
+}
+
 /// Reads every byte of every column, twice over.
 fn read_all(disk: &Arc<dyn Disk>, folder: &Path, entry: &SegmentEntry) -> Result<(), Error> {
     let segment = Segment::open(disk, folder, entry)?;
@@ -42,13 +54,7 @@ fn read_all(disk: &Arc<dyn Disk>, folder: &Path, entry: &SegmentEntry) -> Result
     // A join that fails leaves a part of its file behind, as a crash would.
     drop(disk.remove(&folder.join(&copy)));
     joined?;
-    let snapshot = Snapshot {
-        segments: vec![segment],
-        flushed_through: entry.last,
-        tail: Vec::new(),
-        watermark: entry.last,
-        retention: Vec::new(),
-    };
+    let snapshot = alone(segment);
     let query = EventsQuery {
         scope: Scope::alone(random::organization(1)),
         range: TimeRange::ALWAYS,
@@ -109,4 +115,60 @@ fn a_flipped_bit_anywhere_is_found_and_the_file_is_named() {
     assert!(matches!(error, Error::Corrupt { .. }), "{error:?}");
     std::fs::write(&path, &sound).unwrap();
     read_all(&disk, folder.path(), &entry).unwrap();
+}
+
+/// Totals that only rollups of `level` are read for.
+fn totals_from(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    entry: &SegmentEntry,
+    level: u8,
+) -> Result<Vec<TotalRow>, Error> {
+    let mut group_by = vec![GroupKey::Organization];
+    group_by.extend((level == 2).then_some(GroupKey::Dimension(Dimension::Project)));
+    let query = TotalsQuery {
+        scope: Scope::alone(random::organization(1)),
+        meters: vec![random::plain_meter(layout().rules.remove(0))],
+        windows: None,
+        group_by,
+        filters: Vec::new(),
+    };
+    let snapshot = alone(Segment::open(disk, folder, entry)?);
+    totals::totals(&snapshot, &query, entry.last)
+}
+
+#[test]
+fn a_flipped_bit_in_a_rollup_is_found_and_the_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let shape = Shape {
+        rollup_rows_min: 1,
+        ..Shape::default()
+    };
+    let rows = (1..=1500).map(|sequence| usage_row(sequence, 1)).collect();
+    let entry = segment::write_shaped(&disk, folder.path(), "s", rows, &layout(), shape).unwrap();
+    let levels: Vec<u8> = entry.rollups.iter().map(|rollup| rollup.level).collect();
+    assert_eq!(levels, [1, 2]);
+    std::fs::remove_file(folder.path().join("s")).unwrap();
+    for rollup in &entry.rollups {
+        let path = folder.path().join(&rollup.file);
+        let sound = std::fs::read(&path).unwrap();
+        let told = totals_from(&disk, folder.path(), &entry, rollup.level).unwrap();
+        assert!(!told.is_empty());
+        for place in (0..sound.len()).step_by(sound.len() / 40) {
+            let mut damaged = sound.clone();
+            damaged[place] ^= 1 << (place % 8);
+            std::fs::write(&path, damaged).unwrap();
+            let error = totals_from(&disk, folder.path(), &entry, rollup.level).unwrap_err();
+            assert!(
+                matches!(&error, Error::Corrupt { path: named, .. } if *named == path),
+                "byte {place}: {error:?}"
+            );
+        }
+        std::fs::write(&path, &sound).unwrap();
+        assert_eq!(
+            totals_from(&disk, folder.path(), &entry, rollup.level).unwrap(),
+            told
+        );
+    }
 }
