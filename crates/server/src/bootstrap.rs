@@ -1,10 +1,11 @@
 //! The first start: the organization `Default` and its administrator.
 
 use domain::Timestamp;
+use domain::ids::OrganizationId;
 use domain::tree::OrganizationKind;
 use metadata::{
-    Metadata, NewAccount, NewOrganization, NewUser, OrganizationAttributes, Role, RoleAssignment,
-    UserProfile,
+    Metadata, NewAccount, NewOrganization, NewUser, OrganizationAttributes, PageRequest, Role,
+    RoleAssignment, UserProfile,
 };
 
 use crate::auth::password;
@@ -18,6 +19,8 @@ pub struct FirstAdmin {
     pub user: String,
     /// Password.
     pub password: String,
+    /// Whether the password was made up here, so that nobody else knows it.
+    pub is_generated: bool,
 }
 
 impl std::fmt::Debug for FirstAdmin {
@@ -26,7 +29,7 @@ impl std::fmt::Debug for FirstAdmin {
     }
 }
 
-/// Creates account, organization and administrator where there is no user yet.
+/// Creates the administrator where there is no user yet, and an account where there is none.
 pub async fn first_start(
     metadata: &Metadata,
     admin: &config::Admin,
@@ -35,34 +38,43 @@ pub async fn first_start(
     if metadata.has_users().await? {
         return Ok(None);
     }
+    let given = admin.password.reveal();
     let first = FirstAdmin {
         user: admin.user.clone(),
-        password: admin
-            .password
-            .reveal()
-            .map_or_else(random::password, str::to_owned),
+        password: given.map_or_else(random::password, str::to_owned),
+        is_generated: given.is_none(),
     };
     let hashed = password::hash(first.password.clone()).await;
     let password_hash = hashed.map_err(|error| anyhow::anyhow!(error.chain()))?;
-    let mut change = metadata.begin_change(now).await?;
-    let account = change.insert_account(default_account()).await?;
-    change.commit().await?;
+    let root = root(metadata, now).await?;
     let user = NewUser {
         id: None,
         name: first.user.clone(),
         password_hash,
-        organization: account.root,
+        organization: root,
         server_administrator: true,
         profile: UserProfile::default(),
     };
     let user = metadata.insert_user(user, now).await?;
     let owner = RoleAssignment {
         user: user.id,
-        organization: account.root,
+        organization: root,
         role: Role::Owner,
     };
     metadata.insert_role(owner, now).await?;
     Ok(Some(first))
+}
+
+/// The root of the oldest account, or of a new one.
+async fn root(metadata: &Metadata, now: Timestamp) -> metadata::Result<OrganizationId> {
+    let accounts = metadata.list_accounts(&PageRequest::default()).await?.items;
+    if let Some(oldest) = accounts.iter().min_by_key(|account| account.created_at) {
+        return Ok(oldest.root);
+    }
+    let mut change = metadata.begin_change(now).await?;
+    let account = change.insert_account(default_account()).await?;
+    change.commit().await?;
+    Ok(account.root)
 }
 
 fn default_account() -> NewAccount {

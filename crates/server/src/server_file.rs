@@ -2,13 +2,17 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 /// Name of the file in the data directory.
 const NAME: &str = "server.json";
+/// How long a server of the same machine may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where the running server is and how commands of the same machine authenticate.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,15 +27,28 @@ pub struct ServerFile {
 
 impl ServerFile {
     /// Reads the file of a data directory; `None` when no server runs on it.
+    ///
+    /// A file that a crash left behind counts as none: nobody answers at its address.
     pub fn read(data_dir: &Path) -> anyhow::Result<Option<Self>> {
         let path = data_dir.join(NAME);
-        match fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map(Some)
-                .with_context(|| format!("{} is damaged: remove it", path.display())),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("could not read {}", path.display())),
-        }
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(error).with_context(|| format!("could not read {}", path.display()));
+            }
+        };
+        let file: Self = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is damaged: remove it", path.display()))?;
+        Ok(file.answers().then_some(file))
+    }
+
+    /// Whether something listens at the address.
+    fn answers(&self) -> bool {
+        let address = self.url.strip_prefix("http://").unwrap_or(&self.url);
+        let connect =
+            |address: &SocketAddr| TcpStream::connect_timeout(address, CONNECT_TIMEOUT).is_ok();
+        address.parse().as_ref().is_ok_and(connect)
     }
 
     /// Writes the file, readable by its owner only; it goes when the guard is dropped.

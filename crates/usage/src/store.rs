@@ -82,6 +82,7 @@ impl EmbeddedStore {
 
     /// How far the rewrite for `rule` is.
     pub fn progress(&self, rule: &ReadingRule) -> Progress {
+        let key = rule.key();
         let visible = locked(&self.shared.visible);
         let mut progress = Progress {
             rows: 0,
@@ -90,7 +91,7 @@ impl EmbeddedStore {
         for entry in visible.segments.iter().map(|segment| segment.entry()) {
             if entry.event_types.contains(&rule.event_type) {
                 progress.rows += entry.rows;
-                if entry.layout.rules.contains(rule) {
+                if entry.layout.rules.iter().any(|built| built.key() == key) {
                     progress.rows_built += entry.rows;
                 }
             }

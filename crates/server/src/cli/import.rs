@@ -127,12 +127,9 @@ impl Import {
         }
         if let Some(server) = ServerFile::read(&config.server.data_dir)? {
             let mut http = HttpTarget::new(&server.url, &server.token, true)?;
-            // After a crash the file is still there; the store's own lock is what counts then.
-            if http.is_there().await {
-                let id = self.namespace(config).await?;
-                http.headers.push((ORGANIZATION_HEADER, id.to_string()));
-                return Ok(Opened::server(http));
-            }
+            let id = self.namespace(config).await?;
+            http.headers.push((ORGANIZATION_HEADER, id.to_string()));
+            return Ok(Opened::server(http));
         }
         self.open_directory(config).await
     }

@@ -5,6 +5,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
+use crate::bootstrap::FirstAdmin;
 use crate::run::{Running, start};
 use crate::{clock::Clock, log};
 
@@ -32,13 +33,21 @@ impl Serve {
 fn announce(running: &Running, json: bool) {
     let first = running.first_admin();
     if json {
-        let admin = first.map(|admin| json!({"user": admin.user, "password": admin.password}));
+        let made = |admin: &FirstAdmin| admin.is_generated.then(|| admin.password.clone());
+        let admin = first.map(|admin| json!({"user": admin.user, "password": made(admin)}));
         println!("{}", json!({"url": running.url(), "admin": admin}));
         return;
     }
     println!("Tallyport listens on {}", running.url());
-    if let Some(admin) = first {
-        println!("Administrator of the new organization Default, shown only now:");
-        println!("  user {}  password {}", admin.user, admin.password);
+    match first {
+        Some(admin) if admin.is_generated => {
+            println!("First administrator, shown only now:");
+            println!("  user {}  password {}", admin.user, admin.password);
+        }
+        Some(admin) => println!(
+            "First administrator, with the configured password: {}",
+            admin.user
+        ),
+        None => {}
     }
 }

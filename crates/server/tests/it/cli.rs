@@ -116,3 +116,48 @@ async fn verify_reads_a_running_store_and_a_closed_one_and_names_damage() {
         said(&damaged)
     );
 }
+
+#[tokio::test]
+async fn a_server_json_left_by_a_crash_keeps_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
+    std::fs::write(&file, SETUP).unwrap();
+    std::fs::create_dir(&data_dir).unwrap();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let left = format!(r#"{{"url":"http://{nobody}","token":"tp_local_old","pid":1}}"#);
+    std::fs::write(data_dir.join("server.json"), left).unwrap();
+    let output = tallyport(&data_dir, &["apply", "-f", file.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[tokio::test]
+async fn the_first_start_after_an_apply_adds_no_second_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
+    std::fs::write(&file, "organizations: [{name: United}]").unwrap();
+    let output = tallyport(&data_dir, &["apply", "-f", file.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let options = metadata::Options::file(data_dir.join("metadata.sqlite"));
+    let metadata = metadata::Metadata::open(options).await.unwrap();
+    let admin = server::config::Config::load(None, []).unwrap().admin;
+    let now = domain::Timestamp::now();
+    let first = server::bootstrap::first_start(&metadata, &admin, now)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(first.is_generated);
+    let accounts = metadata
+        .list_accounts(&metadata::PageRequest::default())
+        .await
+        .unwrap();
+    let user = metadata
+        .find_user_by_name(&first.user)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(accounts.items.len(), 1);
+    assert_eq!(user.organization, accounts.items[0].root);
+}

@@ -74,12 +74,6 @@ impl HttpTarget {
         &self.url
     }
 
-    /// Whether anybody answers there.
-    pub(crate) async fn is_there(&self) -> bool {
-        let request = self.client.get(format!("{}/healthz", self.url));
-        request.send().await.is_ok()
-    }
-
     async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<(u16, String)> {
         let unreachable = |source| Error::Unreachable {
             url: url.to_owned(),
