@@ -8,4 +8,5 @@
 mod files;
 mod jobs;
 mod outbox;
+mod trouble;
 mod world;

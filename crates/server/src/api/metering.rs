@@ -10,9 +10,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use domain::export::LAYOUT_VERSION;
 use domain::ids::ExportId;
-use export::archive::ARCHIVE_FORMAT;
 use metadata::{Export, ExportKind, ExportSource, NewExport};
 
 use self::job::JobOut;
@@ -97,8 +95,7 @@ async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<Jo
         parameters: None,
         callback_url: wanted.callback_url,
         idempotency_key: None,
-        layout_version: LAYOUT_VERSION,
-        archive_version: ARCHIVE_FORMAT,
+        as_of: None,
     };
     let inserted = app.metadata.insert_export(new, app.now()).await;
     let export = inserted.map_err(refusal)?;

@@ -209,7 +209,10 @@ async fn an_archived_organization_stays_readable() {
 #[tokio::test]
 async fn only_a_server_administrator_creates_accounts() {
     let server = TestServer::start().await;
-    let (root, body) = (server.root().await, r#"{"name":"Second","kind":"production"}"#);
+    let (root, body) = (
+        server.root().await,
+        r#"{"name":"Second","kind":"production"}"#,
+    );
     let made = server.post(server.token(), PATH, body).await;
     assert_eq!(made.status, 201, "{}", made.body);
     assert_ne!(made.json()["id"], json!(root));
