@@ -83,7 +83,8 @@ async fn what_is_not_there_yet_or_any_more_is_told_apart() {
       "error": {
         "code": "METERING_NOT_FINISHED",
         "details": null,
-        "message": "The job has no file: it is not finished, or it failed. Ask for its status.",
+        "message": "The job has no file: it is not finished, or it failed. Ask for its
+      status.",
         "requestId": "[id]"
       }
     }
@@ -92,7 +93,8 @@ async fn what_is_not_there_yet_or_any_more_is_told_apart() {
       "error": {
         "code": "METERING_EXPIRED",
         "details": null,
-        "message": "The job's file was kept for some days and has been removed; ask for a new export.",
+        "message": "The job's file was kept for some days and has been removed; ask for
+      a new export.",
         "requestId": "[id]"
       }
     }

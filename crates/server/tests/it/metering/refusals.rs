@@ -42,7 +42,7 @@ async fn each_refusal_has_its_own_code() {
         shown += &format!("{} {} {}\n", answer.status, code.unwrap(), message.unwrap());
     }
     assert_snapshot!(shown, @r#"
-    400 METERING_BODY the body is not the JSON object expected here: invalid length 0, expected struct ExportIn with 8 elements at line 1 column 2
+    400 METERING_BODY the body is not the JSON object expected here: invalid type: sequence, expected a map at line 1 column 0
     400 METERING_FIELD_MISSING jobType is missing
     400 METERING_FIELD_MISSING startDate is missing
     400 METERING_BODY startDate is 5: expected a string
@@ -99,7 +99,8 @@ async fn writers_strangers_and_switched_off_organizations_export_nothing() {
       "error": {
         "code": "unauthenticated",
         "details": null,
-        "message": "no credential that counts here: send Authorization: Bearer with an API key or a session header such as INFA-SESSION-ID",
+        "message": "no credential that counts here: send Authorization: Bearer with an
+      API key or a session header such as INFA-SESSION-ID",
         "requestId": "[id]"
       }
     }
