@@ -37,16 +37,18 @@ FEES = {
 FEE_PRICE = Decimal(6)
 DIFFERENCES_SHOWN = 10
 
-# One line per flight that used something. Hours are counted in millionths, rounded half up, which
-# for air times is half away from zero.
+# One line per flight. Hours are counted in millionths, rounded half up, which for air times is half
+# away from zero. Without air time nothing was used: an error at the scheduled instant.
 FLIGHTS = """
 CREATE TABLE flights AS
 SELECT {row} AS run, carrier, flight, origin, dest, distance::BIGINT AS miles,
        (2000000 * air_time::BIGINT + 60) // 120 AS micro_hours,
-       time_hour::TIMESTAMP + to_minutes(minute::BIGINT + dep_delay::BIGINT) AS start_time,
-       start_time + to_minutes(air_time::BIGINT) AS end_time,
-       CASE WHEN dep_delay::BIGINT > 60 THEN 'WARNING' ELSE 'SUCCESS' END AS status
-FROM {table} WHERE air_time IS NOT NULL
+       CASE WHEN air_time IS NULL THEN 0 ELSE dep_delay::BIGINT END AS delay,
+       time_hour::TIMESTAMP + to_minutes(minute::BIGINT + delay) AS start_time,
+       start_time + to_minutes(coalesce(air_time::BIGINT, 0)) AS end_time,
+       CASE WHEN air_time IS NULL THEN 'ERROR' WHEN delay > 60 THEN 'WARNING'
+            ELSE 'SUCCESS' END AS status
+FROM {table}
 """
 
 
@@ -78,7 +80,7 @@ def expected_summary(database, demo, carriers):
     rows, roll_ups = {}, {}
     days = database.sql("""
         SELECT carrier, end_time::DATE, sum(micro_hours), sum(miles)
-        FROM flights GROUP BY ALL
+        FROM flights WHERE micro_hours IS NOT NULL GROUP BY ALL
     """)
     for carrier, day, micro_hours, miles in days.fetchall():
         organization = by_id[carriers[carrier]]
@@ -123,7 +125,7 @@ def expected_jobs(database, carrier, organization):
     """, [carrier])
     return {
         str(run): (flight, flight, origin, dest, organization, start, end, status,
-                   Decimal(int(hours)).scaleb(-6).normalize(), end)
+                   None if hours is None else Decimal(int(hours)).scaleb(-6).normalize(), end)
         for run, flight, origin, dest, start, end, status, hours in flights.fetchall()
     }
 
@@ -163,13 +165,13 @@ def read_jobs(exports):
             if times != sorted(times):
                 wrong.append(f"{name}: not ordered by audit time")
             for row in table:
-                run = row["Task Run ID"]
+                run, hours = row["Task Run ID"], row["Metered Value"]
                 if run in rows:
                     wrong.append(f"{name}: run {run} is there twice")
                 rows[run] = tuple(row[column] for column in (
                     "Task ID", "Task Name", "Project Name", "Folder Name", "Org ID", "Start Time",
                     "End Time", "Status")) + (
-                    Decimal(row["Metered Value"]).normalize(), row["Audit Time"])
+                    Decimal(hours).normalize() if hours else None, row["Audit Time"])
     return rows, wrong
 
 
@@ -213,7 +215,7 @@ def check(demo, database, carriers):
     lines, disorder = read_jobs(kinds["JOB_LEVEL"])
     wrong += disorder
     wrong += differences("JOB_LEVEL run", jobs, lines)
-    usage = sum((row[8] for row in jobs.values()), Decimal(0))
+    usage = sum((row[8] for row in jobs.values() if row[8] is not None), Decimal(0))
     wrong += totals_wrong(kinds["JOB_LEVEL"], (usage, len(lines)))
     figures.append(f"JOB_LEVEL: {len(lines)} rows, {usage.normalize():f} hours")
     return wrong, figures
@@ -234,7 +236,7 @@ def main():
     database = duckdb.connect()
     with tempfile.TemporaryDirectory() as folder:
         open_flights(database, options.flights, folder)
-    ((flown,),) = database.sql("SELECT count(*) FROM flights").fetchall()
+    ((flown,),) = database.sql("SELECT count(micro_hours) FROM flights").fetchall()
     wrong, figures = check(demo, database, carriers)
     if options.full_year and flown != 327346:
         wrong.insert(0, f"{options.flights}: {flown} flights with air time, expected 327346")

@@ -10,6 +10,7 @@ mod double;
 mod job_level;
 mod ledger;
 mod linked;
+mod recount;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -25,13 +26,14 @@ use crate::range::TimeRange;
 pub use column::{Column, Row};
 pub use control::{Control, Organization, OrganizationVersion};
 pub use detail::{
-    ASSET, AssetCell, Detail, DetailLine, DetailPlan, DetailSource, Keys, MeterDetails,
+    ASSET, AssetCell, Detail, DetailLine, DetailPlan, DetailSource, DetailSum, Keys, MeterDetails,
     PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow,
 };
 pub use double::write_double;
 pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
 pub use ledger::{DayLine, Ledger, UsageRead};
 pub use linked::{FEE_PRICE, LinkedMeter, RollUps};
+pub use recount::{Difference, Recount, RecountRead};
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
 
 /// Version of the layouts below: it changes with any byte of any file.

@@ -140,6 +140,16 @@ impl ReadingRule {
         }
     }
 
+    /// The rule that counts every event this one looks at, whether it finds a reading there or not;
+    /// `None` when the event type alone tells.
+    pub fn matching(&self) -> Option<Self> {
+        (!self.filters.is_empty()).then(|| Self {
+            value_property: None,
+            aggregation: Aggregation::Count,
+            ..self.clone()
+        })
+    }
+
     /// A name for what this rule reads: equal rules share it, whatever the meter is called.
     ///
     /// 32 hexadecimal digits; part of the stored format (FORMAT.md).

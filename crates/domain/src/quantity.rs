@@ -263,6 +263,15 @@ impl Amount {
         })
     }
 
+    /// Whether both are worth exactly the same, whatever their divisors.
+    pub fn equals(self, other: Self) -> bool {
+        let less = Self {
+            units: -other.units,
+            ..other
+        };
+        self.checked_add(less).is_some_and(Self::is_zero)
+    }
+
     /// Whether it is worth nothing at all, before any rounding.
     pub fn is_zero(self) -> bool {
         self.units == I256::ZERO

@@ -4,6 +4,8 @@
 
 mod detail;
 mod job_level;
+mod recount;
+mod summary;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,10 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use domain::Timestamp;
 use domain::dimension::Dimension;
-use domain::export::{
-    AsOf, Column, ExportPlan, JobRead, Ledger, Member, RollUps, Row, SUMMARY, SummaryPlan,
-    SummaryRow, UsageRead,
-};
+use domain::export::{AsOf, Column, ExportPlan, JobRead, Ledger, Row, UsageRead};
+use domain::meter::ReadingRule;
 use domain::quantity::{Amount, Total};
 use domain::window::{WindowSize, Windows};
 use jiff::civil::Date;
@@ -27,6 +27,8 @@ use crate::archive::Archive;
 use crate::csv;
 use crate::error::{Error, Result};
 use crate::manifest::FileFacts;
+
+pub use recount::Missing;
 
 /// What the outside may see and ask of a running build.
 #[derive(Debug, Default)]
@@ -80,6 +82,16 @@ pub struct Build<'a> {
     cell: String,
     files: Vec<FileFacts>,
     file: Sums,
+    missing: Vec<Missing>,
+}
+
+/// What an archive holds, and what should be in it and is not.
+#[derive(Debug)]
+pub struct Contents {
+    /// The files, in order.
+    pub files: Vec<FileFacts>,
+    /// Linked organizations whose usage could not be read.
+    pub missing: Vec<Missing>,
 }
 
 /// What the rows of the current file add up to.
@@ -119,55 +131,33 @@ impl<'a> Build<'a> {
             cell: String::new(),
             files: Vec::new(),
             file: Sums::new(),
+            missing: Vec::new(),
         })
     }
 
     /// Makes every file of the plan and gives the archive with what is in it.
-    pub fn run(mut self, plan: &ExportPlan<'_>) -> Result<(File, Vec<FileFacts>)> {
+    pub fn run(mut self, plan: &ExportPlan<'_>) -> Result<(File, Contents)> {
         match plan {
             ExportPlan::Summary(plan) => self.summary(plan)?,
             ExportPlan::Detail(plan) => self.detail(plan)?,
             ExportPlan::JobLevel(plans) => self.job_level(plans)?,
         }
-        Ok((self.archive.finish()?, self.files))
+        let contents = Contents {
+            files: self.files,
+            missing: self.missing,
+        };
+        Ok((self.archive.finish()?, contents))
     }
 
-    fn summary(&mut self, plan: &SummaryPlan<'_>) -> Result<()> {
-        let mut names = plan.file_names().into_iter();
-        let mut roll_ups = RollUps::default();
-        if plan.combined {
-            self.start(names.next(), SUMMARY)?;
-        }
-        for (done, member) in plan.members.iter().enumerate() {
-            let ledger = self.read(plan, member)?;
-            let rows = plan.rows(member, ledger, &mut roll_ups)?;
-            if member.is_printed && !plan.combined {
-                self.start(names.next(), SUMMARY)?;
-                self.summary_rows(&rows)?;
-                self.end_summary()?;
-            } else if !rows.is_empty() {
-                if self.file.rows > 0 {
-                    self.archive.write(None, b"\n")?;
-                }
-                self.summary_rows(&rows)?;
-            }
-            self.gauge.advance(done + 1, plan.members.len())?;
-        }
-        if plan.combined {
-            self.end_summary()?;
-        }
-        Ok(())
-    }
-
-    fn read<'c>(&self, plan: &SummaryPlan<'c>, member: &Member<'c>) -> Result<Ledger<'c>> {
-        let (mut ledger, borders) = plan.ledger(member);
-        for read in ledger.reads(&borders) {
-            for (day, row) in self.totals(&read, &[])? {
-                ledger.add(&read, row.meter, day, row.fold);
+    /// Puts the totals of a ledger's reads where they belong.
+    fn fill<'c>(&self, ledger: &mut Ledger<'c>, reads: &[UsageRead<'c>]) -> Result<()> {
+        for read in reads {
+            for (day, row) in self.totals(read, &[])? {
+                ledger.add(read, row.meter, day, row.fold);
             }
             self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
         }
-        Ok(ledger)
+        Ok(())
     }
 
     fn totals(
@@ -185,29 +175,18 @@ impl<'a> Build<'a> {
         dated.collect()
     }
 
-    fn summary_rows(&mut self, rows: &[SummaryRow<'_>]) -> Result<()> {
-        for row in rows {
-            self.row(Some(row.date), SUMMARY, row)?;
-            if row.category != "ORGS" {
-                self.file.usage += row.usage.unwrap_or(Total::ZERO);
-                self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(row.ipu));
-            }
-        }
-        Ok(())
-    }
-
-    fn end_summary(&mut self) -> Result<()> {
-        let usage = ("usage", self.file.usage.fixed(12));
-        let ipu = self.file.ipu.map(|ipu| ("ipu", ipu.fixed(24)));
-        self.end([usage].into_iter().chain(ipu).collect())
-    }
-
-    fn scan(&self, read: &JobRead<'_>, dimensions: &[Dimension]) -> Result<usage::query::Batches> {
+    /// Events of a meter version, with what each of `rules` reads there.
+    fn scan(
+        &self,
+        read: &JobRead<'_>,
+        dimensions: &[Dimension],
+        rules: Vec<ReadingRule>,
+    ) -> Result<usage::query::Batches> {
         let query = ScanQuery {
             scope: read.scope.clone(),
             event_types: vec![read.meter.rule.event_type.clone()],
             dimensions: dimensions.to_vec(),
-            rules: vec![read.meter.rule.clone()],
+            rules,
         };
         let scan = self.usage.scan(query, self.as_of.sequence);
         Ok(self.runtime.block_on(scan)?)
@@ -251,15 +230,20 @@ fn totals_query(read: &UsageRead<'_>, dimensions: &[Dimension]) -> TotalsQuery {
     TotalsQuery {
         scope: read.scope.clone(),
         meters: read.meters.iter().map(|meter| (*meter).clone()).collect(),
-        windows: Some(Windows {
-            size: WindowSize::Day,
-            zone: TimeZone::UTC,
-        }),
+        windows: Some(by_day()),
         group_by: dimensions
             .iter()
             .copied()
             .map(GroupKey::Dimension)
             .collect(),
         filters: Vec::new(),
+    }
+}
+
+/// Windows of one UTC day each.
+fn by_day() -> Windows {
+    Windows {
+        size: WindowSize::Day,
+        zone: TimeZone::UTC,
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong between a claimed job and its artifact.
 
 use domain::export::PlanError;
-use domain::ids::ExportId;
+use domain::ids::{ExportId, MeterId, OrganizationId};
 use domain::kind::Kind;
 
 /// A result of the export walk.
@@ -33,6 +33,21 @@ pub enum Error {
     /// Control data or the job could not be read or changed.
     #[error("control data could not be read")]
     Metadata(#[from] metadata::Error),
+    /// The rows of a file do not add up to what another reading of the same usage gives.
+    #[error(
+        "the rows of meter {meter} of organization {organization} add up to {rows}, counted another \
+         way they are {counted}: no file is given out"
+    )]
+    Mismatch {
+        /// Whose rows.
+        organization: OrganizationId,
+        /// Of which meter.
+        meter: MeterId,
+        /// What the rows add up to.
+        rows: String,
+        /// What the other reading gives.
+        counted: String,
+    },
     /// The artifact store refused an operation.
     #[error("the artifact store could not {action}")]
     Artifact {
@@ -77,8 +92,13 @@ impl Error {
             } => Kind::Gone,
             Self::Artifact { .. } | Self::Archive(_) | Self::Stopping => Kind::Unavailable,
             Self::TakenOver(_) => Kind::Conflict,
-            Self::Internal(_) => Kind::Internal,
+            Self::Mismatch { .. } | Self::Internal(_) => Kind::Internal,
         }
+    }
+
+    /// Whether stored usage itself is what cannot be read: damaged, or removed by retention.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Usage(error) if matches!(error.kind(), Kind::Corrupt | Kind::Gone))
     }
 
     /// Whether the same work may succeed later.

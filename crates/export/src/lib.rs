@@ -17,4 +17,4 @@ pub mod worker;
 pub use artifact::Artifacts;
 pub use error::{Error, Result};
 pub use outbox::Outbox;
-pub use worker::{Options, Worker, Workers};
+pub use worker::{Made, Options, Worker, Workers};

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use domain::export::{AsOf, LAYOUT_VERSION};
 use domain::ids::ExportId;
+use metadata::Pins;
 use serde::Serialize;
 
-use crate::archive::{ARCHIVE_FORMAT, EntryFacts};
+use crate::archive::EntryFacts;
 
 /// The manifest of an artifact. FORMAT.md describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,7 +57,7 @@ impl Manifest {
     /// Describes a finished archive of `bytes` with this SHA-256.
     pub fn new(
         export: ExportId,
-        as_of: AsOf,
+        pins: Pins,
         files: &[FileFacts],
         bytes: u64,
         sha256: &[u8],
@@ -70,13 +70,13 @@ impl Manifest {
             controls: file.controls.clone(),
         };
         Self {
-            format: ARCHIVE_FORMAT,
-            layout: LAYOUT_VERSION,
+            format: pins.archive_version,
+            layout: pins.layout_version,
             export,
             as_of: AsOfOut {
-                sequence: as_of.sequence,
-                revision: as_of.revision,
-                time: as_of.time.to_string(),
+                sequence: pins.as_of.sequence,
+                revision: pins.as_of.revision,
+                time: pins.as_of.time.to_string(),
             },
             archive: ArchiveOut {
                 bytes,

@@ -7,14 +7,23 @@ use domain::export::{
     utc_date,
 };
 use jiff::civil::Date;
-use metadata::{BillingPeriod, Claimed, ControlSnapshot, Export};
+use metadata::{BillingPeriod, Claimed, ControlSnapshot, Pins};
 
 use crate::archive::ARCHIVE_FORMAT;
 use crate::error::{Error, Result};
 
+/// The versions this release makes, at a watermark.
+pub fn pins(as_of: AsOf) -> Pins {
+    Pins {
+        as_of,
+        layout_version: LAYOUT_VERSION,
+        archive_version: ARCHIVE_FORMAT,
+    }
+}
+
 /// What a job asks for; refuses kinds and versions this release does not make.
-pub fn request(export: &Export) -> Result<ExportRequest> {
-    let new = &export.request;
+pub fn request(claimed: &Claimed) -> Result<ExportRequest> {
+    let new = &claimed.export.request;
     let kind = match (new.kind, new.meter) {
         (metadata::ExportKind::Summary, _) => ExportKind::Summary {
             linked: new.all_linked_orgs,
@@ -39,7 +48,7 @@ pub fn request(export: &Export) -> Result<ExportRequest> {
             return Err(Error::Unsupported { kind });
         }
     };
-    if (new.layout_version, new.archive_version) != (LAYOUT_VERSION, ARCHIVE_FORMAT) {
+    if claimed.pins != pins(claimed.pins.as_of) {
         let kind = "another layout or archive version";
         return Err(Error::Unsupported { kind });
     }
@@ -59,17 +68,6 @@ fn day(field: &'static str, text: &str) -> Result<Date> {
         text: text.chars().take(64).collect(),
     };
     instant.or_else(|_| text.parse::<Date>()).map_err(refused)
-}
-
-/// The point a job is read at.
-///
-/// Its time is the job's creation, so that neither the hour of its run nor a second run shows.
-pub fn as_of(claimed: &Claimed) -> AsOf {
-    AsOf {
-        sequence: claimed.as_of.sequence,
-        revision: claimed.as_of.revision,
-        time: claimed.export.created_at,
-    }
 }
 
 /// Control data as plans see it.

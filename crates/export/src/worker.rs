@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use usage::UsageStore;
 
 use crate::artifact::{Artifacts, Stored};
-use crate::build::{Build, Gauge};
+use crate::build::{Build, Contents, Gauge, Missing};
 use crate::error::{Error, Result};
 use crate::manifest::{FileFacts, Manifest};
 use crate::request;
@@ -97,13 +97,24 @@ impl fmt::Debug for Worker {
 #[derive(Debug)]
 pub struct Built {
     archive: File,
-    files: Vec<FileFacts>,
+    contents: Contents,
+}
+
+/// An archive that is safely in the artifact store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Made {
+    /// Where and what it is.
+    pub stored: Stored,
+    /// Rows in it.
+    pub rows: u64,
+    /// What should be in it and is not.
+    pub missing: Option<String>,
 }
 
 impl Built {
     /// The files of the archive.
     pub fn files(&self) -> &[FileFacts] {
-        &self.files
+        &self.contents.files
     }
 
     /// SHA-256 of the archive; reads all of it.
@@ -120,7 +131,21 @@ impl Built {
     }
 
     fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        self.contents.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// What is missing, for the caller; `None` when nothing is.
+    fn missing(&self) -> Option<String> {
+        let missing = self.contents.missing.iter();
+        let told: Vec<_> = missing
+            .map(|Missing { organization, error }| {
+                format!(
+                    "organization {organization} is missing, here and in sums of its parent: {}",
+                    reason(error)
+                )
+            })
+            .collect();
+        (!told.is_empty()).then(|| told.join("\n"))
     }
 }
 
@@ -168,18 +193,21 @@ impl Worker {
         Ok(jobs)
     }
 
-    /// Step 2: takes the next job, which pins its watermark unless an earlier claim has.
+    /// Step 2: takes the next job, whose watermark and versions are pinned unless an earlier claim
+    /// has done so.
     pub async fn claim(&self) -> Result<Option<Claimed>> {
-        let as_of = metadata::AsOf {
+        let now = (self.clock)();
+        let as_of = AsOf {
             sequence: self.usage.watermark().await?,
             revision: self.metadata.control_revision().await?,
+            time: now,
         };
         let claim = Claim {
             worker: self.options.name.clone(),
-            as_of,
+            pins: request::pins(as_of),
             lease_ms: self.options.lease_ms,
         };
-        Ok(self.metadata.claim_export(&claim, (self.clock)()).await?)
+        Ok(self.metadata.claim_export(&claim, now).await?)
     }
 
     /// Makes a claimed job's artifact while the lease is kept, and ends the job either way.
@@ -192,8 +220,9 @@ impl Worker {
         };
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match made {
-            Ok((stored, rows)) => {
-                self.settle(claimed, stored, rows).await?;
+            Ok(made) => {
+                let rows = made.rows;
+                self.settle(claimed, made).await?;
                 tracing::info!(export.id = %export, duration_ms, rows, "export {export} is ready");
                 Ok(())
             }
@@ -204,17 +233,27 @@ impl Worker {
         }
     }
 
-    async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<(Stored, u64)> {
+    async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Made> {
+        let export = claimed.export.id;
         let built = self.build(claimed, gauge).await?;
-        let rows = built.rows();
-        let stored = self.publish(claimed, built, gauge).await?;
-        Ok((stored, rows))
+        for Missing {
+            organization,
+            error,
+        } in &built.contents.missing
+        {
+            let chain = chain(error);
+            tracing::error!(
+                export.id = %export,
+                "export {export} goes on without organization {organization}: {chain}"
+            );
+        }
+        self.publish(claimed, built, gauge).await
     }
 
     /// Steps 3 to 6: depends on the job's row alone, so that a second run makes the same bytes.
     pub async fn build(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
-        let request = request::request(&claimed.export)?;
-        let as_of = request::as_of(claimed);
+        let request = request::request(claimed)?;
+        let as_of = claimed.pins.as_of;
         let account = self.account(&claimed.export).await?;
         let snapshot = self
             .metadata
@@ -230,8 +269,8 @@ impl Worker {
             let control = request::control(&snapshot);
             let plan = ExportPlan::new(&request, &control, as_of)?;
             let build = Build::new(usage.as_ref(), &runtime, &gauge, as_of, scratch)?;
-            let (archive, files) = build.run(&plan)?;
-            Ok(Built { archive, files })
+            let (archive, contents) = build.run(&plan)?;
+            Ok(Built { archive, contents })
         })
         .await
     }
@@ -249,38 +288,60 @@ impl Worker {
         claimed: &Claimed,
         built: Built,
         gauge: &Arc<Gauge>,
-    ) -> Result<Stored> {
-        let progress = Progress {
-            percent: 100,
-            rows: built.rows(),
-        };
+    ) -> Result<Made> {
+        let (rows, missing) = (built.rows(), built.missing());
+        let progress = Progress { percent: 100, rows };
         self.beat(claimed, progress, self.options.lease_ms).await?;
         let export = claimed.export.id;
         let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
-        let Built { mut archive, files } = built;
+        let Built {
+            mut archive,
+            contents,
+        } = built;
         let gauge = Arc::clone(gauge);
         let put = move || artifacts.put_archive(&runtime, export, &mut archive, &gauge);
         let stored = blocking(put).await?;
-        let as_of: AsOf = request::as_of(claimed);
-        let manifest = Manifest::new(export, as_of, &files, stored.size_bytes, &stored.sha256);
+        let manifest = Manifest::new(
+            export,
+            claimed.pins,
+            &contents.files,
+            stored.size_bytes,
+            &stored.sha256,
+        );
         let manifest = serde_json::to_vec_pretty(&manifest);
         let manifest = manifest.map_err(|error| Error::Internal(error.to_string()))?;
         self.artifacts.put_manifest(export, manifest).await?;
-        Ok(stored)
+        Ok(Made {
+            stored,
+            rows,
+            missing,
+        })
     }
 
     /// Ends a job with its artifact, together with the message to its caller.
-    pub async fn settle(&self, claimed: &Claimed, stored: Stored, rows: u64) -> Result<()> {
+    pub async fn settle(&self, claimed: &Claimed, made: Made) -> Result<()> {
         let now = (self.clock)();
         let retention = SignedDuration::from_hours(i64::from(self.options.retention_hours));
+        let Made {
+            stored,
+            rows,
+            missing,
+        } = made;
         let artifact = Artifact {
             path: stored.path,
             size_bytes: stored.size_bytes,
             sha256: stored.sha256,
             expires_at: now.saturating_add(retention).unwrap_or(Timestamp::MAX),
         };
-        self.end(claimed, &Settlement::Success { artifact, rows })
-            .await
+        let settlement = match missing {
+            None => Settlement::Success { artifact, rows },
+            Some(error_message) => Settlement::PartialSuccess {
+                artifact,
+                rows,
+                error_message,
+            },
+        };
+        self.end(claimed, &settlement).await
     }
 
     async fn end(&self, claimed: &Claimed, settlement: &Settlement) -> Result<()> {
@@ -317,7 +378,7 @@ impl Worker {
             }
             error => {
                 tracing::error!(export.id = %export, "export {export} failed: {chain}");
-                let error_message = error.to_string();
+                let error_message = reason(&error);
                 self.end(claimed, &Settlement::Failed { error_message })
                     .await
             }
@@ -381,6 +442,17 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|_| Err(Error::Internal("a step of the export panicked".into())))
+}
+
+/// What the caller learns of an error: no paths or addresses of this machine.
+fn reason(error: &Error) -> String {
+    match error {
+        Error::Usage(usage::Error::Corrupt { .. }) => {
+            "usage could not be read: stored bytes are damaged".to_owned()
+        }
+        Error::Usage(retired @ usage::Error::Retired { .. }) => retired.to_string(),
+        error => error.to_string(),
+    }
 }
 
 /// An error with all its causes.

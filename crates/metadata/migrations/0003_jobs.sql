@@ -17,14 +17,16 @@ CREATE TABLE exports (
     parameters TEXT,
     callback_url TEXT,
     idempotency_key TEXT,
-    layout_version BIGINT NOT NULL,
-    archive_version BIGINT NOT NULL,
     status TEXT NOT NULL CONSTRAINT exports_status_known CHECK (status IN (
         'CREATED', 'PROCESSING', 'SUCCESS', 'PARTIAL_SUCCESS', 'FAILED', 'EXPIRED', 'CANCELLED')),
     outcome TEXT CONSTRAINT exports_outcome_known CHECK (outcome IN (
         'SUCCESS', 'PARTIAL_SUCCESS', 'FAILED', 'CANCELLED')),
+    as_of_asked BOOLEAN NOT NULL,
     as_of_sequence BIGINT,
     as_of_revision BIGINT,
+    as_of_time BIGINT,
+    layout_version BIGINT,
+    archive_version BIGINT,
     fence BIGINT NOT NULL,
     lease_owner TEXT,
     lease_expires_at BIGINT,
@@ -39,10 +41,14 @@ CREATE TABLE exports (
     artifact_expires_at BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    CONSTRAINT exports_as_of_whole CHECK ((as_of_sequence IS NULL) = (as_of_revision IS NULL)),
+    CONSTRAINT exports_as_of_whole CHECK (
+        (as_of_sequence IS NULL) = (as_of_revision IS NULL)
+        AND (as_of_sequence IS NULL) = (as_of_time IS NULL)),
+    CONSTRAINT exports_versions_whole CHECK ((layout_version IS NULL) = (archive_version IS NULL)),
     CONSTRAINT exports_lease_whole CHECK ((lease_owner IS NULL) = (lease_expires_at IS NULL)),
     CONSTRAINT exports_processing_is_leased CHECK (
-        status <> 'PROCESSING' OR (lease_owner IS NOT NULL AND as_of_sequence IS NOT NULL)),
+        status <> 'PROCESSING' OR (lease_owner IS NOT NULL AND as_of_sequence IS NOT NULL
+            AND layout_version IS NOT NULL)),
     CONSTRAINT exports_ready_has_artifact CHECK (
         status NOT IN ('SUCCESS', 'PARTIAL_SUCCESS', 'EXPIRED') OR (artifact_path IS NOT NULL
             AND artifact_bytes IS NOT NULL AND artifact_sha256 IS NOT NULL

@@ -10,6 +10,8 @@ mod lease;
 mod read;
 mod settle;
 
+pub use domain::export::AsOf;
+
 /// Unfinished exports one organization may have through the vendor's door.
 pub const ACTIVE_EXPORTS_MAX: u32 = 5;
 
@@ -66,13 +68,18 @@ words! {
     }
 }
 
-/// The watermark an export reads at.
+/// What an export's bytes depend on besides its request.
+///
+/// Equal requests with equal pins give the same archive, byte for byte: nothing else shows, neither
+/// when the job was created nor when or how often it ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AsOf {
-    /// Last sequence of usage it sees.
-    pub sequence: u64,
-    /// Control revision it sees.
-    pub revision: u64,
+pub struct Pins {
+    /// The watermark it reads at. Its time dates the archive's entries and ends zero rows.
+    pub as_of: AsOf,
+    /// Version of the columns.
+    pub layout_version: u32,
+    /// Version of the archive format.
+    pub archive_version: u32,
 }
 
 /// An export to create.
@@ -106,10 +113,8 @@ pub struct NewExport {
     pub callback_url: Option<String>,
     /// Key under which the same request again finds the same export.
     pub idempotency_key: Option<String>,
-    /// Version of the columns.
-    pub layout_version: u32,
-    /// Version of the archive format.
-    pub archive_version: u32,
+    /// An earlier watermark to read at, with its time; `None` for that of the first claim.
+    pub as_of: Option<AsOf>,
 }
 
 /// An export job.
@@ -123,8 +128,8 @@ pub struct Export {
     pub status: ExportStatus,
     /// How it ended, kept when it expires.
     pub outcome: Option<ExportStatus>,
-    /// What it reads at, pinned once at the first claim.
-    pub as_of: Option<AsOf>,
+    /// What its bytes depend on, pinned once at the first claim.
+    pub pins: Option<Pins>,
     /// Number of the newest lease; 0 before the first.
     pub fence: u64,
     /// Worker that holds the lease.
@@ -172,8 +177,8 @@ pub struct Artifact {
 pub struct Claim {
     /// Name of the worker.
     pub worker: String,
-    /// What an export not yet pinned is to read at.
-    pub as_of: AsOf,
+    /// What an export not yet pinned is pinned to.
+    pub pins: Pins,
     /// Length of the lease, in milliseconds.
     pub lease_ms: u32,
 }
@@ -185,8 +190,8 @@ pub struct Claimed {
     pub export: Export,
     /// Number of this lease.
     pub fence: u64,
-    /// What to read at.
-    pub as_of: AsOf,
+    /// What its bytes depend on.
+    pub pins: Pins,
 }
 
 /// How an export ended.

@@ -112,6 +112,7 @@ fn metering_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(vendor_login::v2::logout_all))
         .routes(routes!(vendor_login::v2::valid_session))
         .routes(routes!(metering::create_export))
+        .routes(routes!(metering::create_linked_export))
         .routes(routes!(metering::create_job_level_export))
         .routes(routes!(metering::get_export))
         .routes(routes!(metering::download::download_export))

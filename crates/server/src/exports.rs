@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use export::{Artifacts, Options, Worker, Workers};
+use export::{Artifacts, Options, Outbox, Worker, Workers};
 use metadata::Metadata;
 use tokio::sync::Notify;
 use usage::UsageStore;
@@ -35,7 +35,7 @@ impl Exports {
     }
 }
 
-/// Opens the artifact store and starts as many workers as configured.
+/// Opens the artifact store and starts as many workers as configured, and with them the outbox.
 pub fn start(
     config: &Config,
     usage: Arc<dyn UsageStore>,
@@ -48,10 +48,16 @@ pub fn start(
     let mut options = Options::new(name, data_dir.join("scratch"));
     options.workers = config.exports.workers;
     options.retention_hours = config.exports.artifact_days.saturating_mul(24);
-    let now = Arc::new(move || clock.now());
+    let now: export::worker::Clock = Arc::new(move || clock.now());
+    let allowed = config.exports.callback_addresses.clone();
+    let outbox = Outbox::new(metadata.clone(), Arc::clone(&now), allowed)?;
     let worker = Worker::new(usage, metadata, artifacts, now, options)?;
     let is_idle = config.exports.workers == 0 || config.store.mode == StoreMode::None;
-    let workers = (!is_idle).then(|| Workers::start(&worker));
+    let workers = (!is_idle).then(|| {
+        let mut workers = Workers::start(&worker);
+        workers.deliver(outbox);
+        workers
+    });
     let waker = workers.as_ref().map(Workers::waker).unwrap_or_default();
     Ok((Exports { worker, waker }, workers))
 }

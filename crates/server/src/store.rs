@@ -124,6 +124,9 @@ pub async fn layout(metadata: &Metadata) -> metadata::Result<Layout> {
             let control = metadata.snapshot(account.id, None).await?;
             for meter in control.meters() {
                 layout.rules.push(meter.rule.clone());
+                // Job-level files list events without a reading too: which, no file should parse.
+                let listed = meter.job_level.and_then(|_| meter.rule.matching());
+                layout.rules.extend(listed);
                 layout.paths.extend(meter.group_by.values().cloned());
             }
         }

@@ -111,6 +111,15 @@ pub struct DetailLine<'c> {
     tier: usize,
 }
 
+/// What lines add up to, unrounded.
+#[derive(Debug, Clone, Copy)]
+pub struct DetailSum {
+    /// Usage in readings.
+    pub usage: Total,
+    /// Its worth.
+    pub ipu: Amount,
+}
+
 impl Detail {
     /// The dimensions of [`Keys`], in order.
     pub fn dimensions(self) -> &'static [Dimension] {
@@ -152,6 +161,25 @@ impl<'c> DetailPlan<'c> {
         }
     }
 
+    /// The summary's way to the same sums: the ledger of one meter of one member and what to read.
+    pub fn ledger(&self, member: &Member<'c>, meter: MeterId) -> (Ledger<'c>, Vec<UsageRead<'c>>) {
+        let (control, range) = (self.files.control, self.files.range);
+        let ledger = Ledger::of(control, member.organization, range, |each| each.id == meter);
+        let reads = ledger.reads(&borders(&member.visible));
+        (ledger, reads)
+    }
+
+    /// What a member's ledger adds up to.
+    pub fn sum(&self, member: &Member<'c>, ledger: &Ledger<'c>) -> Result<DetailSum, PlanError> {
+        let mut sum = DetailSum::default();
+        for line in ledger.lines(&member.visible)? {
+            let (meter, date) = (line.meter.id, line.date);
+            let added = sum.add(line.usage, line.ipu);
+            added.ok_or(PlanError::TooLarge { meter, date })?;
+        }
+        Ok(sum)
+    }
+
     /// What to read of one meter of one member, and where to put it.
     pub fn details(
         &self,
@@ -163,8 +191,7 @@ impl<'c> DetailPlan<'c> {
         let ledger = Ledger::of(control, organization, range, |each| each.id == meter);
         let prices = PriceList::new(&control.rates, RateKind::Ipu, organization.id);
         let visible = member.visible.clone();
-        let borders = visible.iter().flat_map(|range| [range.start, range.end]);
-        let borders: Vec<_> = borders.flatten().collect();
+        let borders = borders(&visible);
         let is_tiered = prices.of(meter).any(|rate| rate.tiers.len() > 1);
         let source = if !ledger.is_additive() {
             DetailSource::Days(ledger.reads(&borders))
@@ -188,6 +215,34 @@ impl<'c> DetailPlan<'c> {
     }
 }
 
+fn borders(visible: &[TimeRange]) -> Vec<Timestamp> {
+    let borders = visible.iter().flat_map(|range| [range.start, range.end]);
+    borders.flatten().collect()
+}
+
+impl Default for DetailSum {
+    fn default() -> Self {
+        Self {
+            usage: Total::ZERO,
+            ipu: Amount::from(Total::ZERO),
+        }
+    }
+}
+
+impl DetailSum {
+    /// Adds a line; `None` when the sum does not fit 256 bits.
+    pub fn add(&mut self, usage: Total, ipu: Amount) -> Option<()> {
+        self.usage += usage;
+        self.ipu = self.ipu.checked_add(ipu)?;
+        Some(())
+    }
+
+    /// Whether both are worth exactly the same.
+    pub fn equals(&self, other: &Self) -> bool {
+        self.usage == other.usage && self.ipu.equals(other.ipu)
+    }
+}
+
 fn events<'c>(ledger: &Ledger<'c>, range: TimeRange) -> Vec<JobRead<'c>> {
     let mut versions = ledger.meters().to_vec();
     versions.sort_by_key(|version| version.valid.start);
@@ -195,6 +250,7 @@ fn events<'c>(ledger: &Ledger<'c>, range: TimeRange) -> Vec<JobRead<'c>> {
     let read = |meter: &'c Meter| JobRead {
         scope: whole.within(meter.valid),
         meter,
+        others: Vec::new(),
     };
     let reads = versions.into_iter().map(read);
     reads

@@ -9,9 +9,10 @@ use super::column::{Column, Row, column, push, write_fixed, write_instant};
 use super::control::Control;
 use super::double::write_double;
 use super::{ExportRequest, PlanError, utc_date};
+use crate::aggregation::Aggregation;
 use crate::dimension::Dimension;
 use crate::ids::{MeterId, OrganizationId};
-use crate::meter::{JobLevelLayout, Meter};
+use crate::meter::{JobLevelLayout, Meter, ReadingRule};
 use crate::quantity::{Amount, Quantity, Total};
 use crate::tree::Scope;
 
@@ -30,9 +31,9 @@ pub enum JobCell {
     Start,
     /// The event time, as a timestamp of SQL.
     End,
-    /// The reading rounded to six decimals, as Java prints a double.
+    /// The reading rounded to six decimals, as Java prints a double; empty where there is none.
     Metered,
-    /// The reading with all its digits.
+    /// The reading with all its digits; empty where there is none.
     Quantity,
     /// The event time in RFC 3339.
     Time,
@@ -188,6 +189,9 @@ pub struct JobRead<'c> {
     pub scope: Scope,
     /// The meter version.
     pub meter: &'c Meter,
+    /// What other meters read of the same event type: an event one of them finds a value in, and
+    /// this one does not, is no job of this one.
+    pub others: Vec<&'c ReadingRule>,
 }
 
 impl<'c> JobLevelPlan<'c> {
@@ -215,7 +219,7 @@ impl<'c> JobLevelPlan<'c> {
                 meter: id,
             };
             let report = reports.entry(place(layout, id)).or_insert_with(empty);
-            report.meters.push(reads(request, versions));
+            report.meters.push(reads(request, control, versions));
         }
         match meter {
             Some(meter) if reports.is_empty() => {
@@ -285,16 +289,35 @@ fn place(layout: JobLevelLayout, meter: MeterId) -> (u8, Option<MeterId>) {
     }
 }
 
-fn reads<'c>(request: &ExportRequest, versions: Vec<&'c Meter>) -> Vec<JobRead<'c>> {
+fn reads<'c>(
+    request: &ExportRequest,
+    control: &'c Control,
+    versions: Vec<&'c Meter>,
+) -> Vec<JobRead<'c>> {
     let own = Scope::alone(request.requester).within(request.range());
     let read = |meter: &'c Meter| JobRead {
         scope: own.within(meter.valid),
         meter,
+        others: others(control, meter),
     };
     let reads = versions.into_iter().map(read);
     reads
         .filter(|read| !read.scope.entries().is_empty())
         .collect()
+}
+
+/// The rules of other meters that look for values in the same events; those that only count find
+/// something everywhere.
+fn others<'c>(control: &'c Control, meter: &Meter) -> Vec<&'c ReadingRule> {
+    let values = control.meters.iter().filter(|other| {
+        other.id != meter.id
+            && other.rule.event_type == meter.rule.event_type
+            && other.rule.aggregation != Aggregation::Count
+    });
+    let mut rules: Vec<_> = values.map(|other| &other.rule).collect();
+    rules.sort_by_cached_key(|rule| rule.key());
+    rules.dedup_by_key(|rule| rule.key());
+    rules
 }
 
 /// One event as read.
@@ -308,8 +331,8 @@ pub struct JobRow<'a> {
     pub subject: &'a str,
     /// When the use ended.
     pub time: Timestamp,
-    /// What the meter read.
-    pub quantity: Quantity,
+    /// What the meter read; `None` where the event says nothing it can read.
+    pub quantity: Option<Quantity>,
     /// Its dimensions, by their place in [`Dimension::ALL`].
     pub dimensions: [Option<&'a str>; Dimension::ALL.len()],
 }
@@ -346,8 +369,16 @@ impl Row for JobRow<'_> {
                 }
             }
             JobCell::End => write_instant(self.time, text),
-            JobCell::Metered => write_double(rounded(self.quantity), text),
-            JobCell::Quantity => push(text, format_args!("{}", self.quantity)),
+            JobCell::Metered => {
+                if let Some(quantity) = self.quantity {
+                    write_double(rounded(quantity), text);
+                }
+            }
+            JobCell::Quantity => {
+                if let Some(quantity) = self.quantity {
+                    push(text, format_args!("{quantity}"));
+                }
+            }
             JobCell::Time => push(text, format_args!("{}", self.time)),
             JobCell::Subject => text.push_str(self.subject),
             JobCell::MeterId => text.push_str(self.meter.id.as_str()),
@@ -402,7 +433,7 @@ impl ProcessDays {
                 hours: Total::ZERO,
             });
         day.count += 1;
-        day.hours += row.quantity.into();
+        day.hours += row.quantity.unwrap_or(Quantity::ZERO).into();
         done
     }
 

@@ -9,8 +9,10 @@ use super::column::{Column, NULL, Row, column, write_day, write_fixed};
 use super::control::{Control, Organization};
 use super::ledger::{DayLine, Ledger};
 use super::linked::{Child, RollUps, fee_rows};
+use super::recount::Recount;
 use super::{AsOf, ExportRequest, PlanError};
 use crate::ids::{MeterId, OrganizationId};
+use crate::meter::Meter;
 use crate::quantity::{Amount, Quantity, Total};
 use crate::range::TimeRange;
 use crate::tree::{Edge, OrganizationKind, Scope};
@@ -150,6 +152,7 @@ pub struct Member<'c> {
     /// Whether it has rows of its own, or only counts in its parent's.
     pub is_printed: bool,
     pub(super) visible: Vec<TimeRange>,
+    scope: Scope,
     parents: Vec<Child>,
 }
 
@@ -177,6 +180,7 @@ impl<'c> SummaryPlan<'c> {
                 organization: control.organization(id)?,
                 is_printed: linked || id == requester,
                 visible: ranges_of(id, &scope).collect(),
+                scope: scope.only(id),
                 parents,
             })
         });
@@ -205,6 +209,18 @@ impl<'c> SummaryPlan<'c> {
         printed
             .map(|member| format!("{}.csv", member.organization.id))
             .collect()
+    }
+
+    /// Who asked: its own usage is never left out.
+    pub fn requester(&self) -> OrganizationId {
+        self.requester
+    }
+
+    /// A second count of what a member's rows hold, of one meter or of all.
+    pub fn recount(&self, member: &Member<'c>, meter: Option<MeterId>) -> Recount<'c> {
+        let wanted = |each: &&Meter| meter.is_none_or(|meter| each.id == meter);
+        let meters = self.control.meters.iter().filter(wanted);
+        Recount::new(member.scope.clone(), meters)
     }
 
     /// An empty ledger for one member, and the instants at which its place in the tree changes.

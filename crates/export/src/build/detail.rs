@@ -1,8 +1,10 @@
 //! The files by project and folder, and by asset.
 
+use std::collections::BTreeMap;
+
 use domain::export::{
-    ASSET, Detail, DetailLine, DetailPlan, DetailSource, Member, MeterDetails, PROJECT_FOLDER,
-    PlanError, ProjectDays,
+    ASSET, Detail, DetailLine, DetailPlan, DetailSource, DetailSum, Member, MeterDetails,
+    PROJECT_FOLDER, PlanError, ProjectDays,
 };
 use domain::ids::MeterId;
 use domain::quantity::Total;
@@ -17,20 +19,31 @@ impl Build<'_> {
         let mut names = plan.files.file_names().into_iter();
         let (members, is_combined) = (&plan.files.members, plan.files.combined);
         for (done, member) in members.iter().enumerate() {
-            if done == 0 || !is_combined {
-                self.start_detail(plan.detail, names.next())?;
+            let name = (done == 0 || !is_combined).then(|| names.next()).flatten();
+            if is_combined && done == 0 {
+                self.start_detail(plan.detail, name.clone())?;
             }
+            let file = name.filter(|_| !is_combined);
             match plan.detail {
-                Detail::ProjectFolder => self.projects(plan, member)?,
-                Detail::Asset => self.assets(plan, member)?,
-            }
-            if done + 1 == members.len() || !is_combined {
-                let ipu = self.file.ipu.map(|ipu| ("ipu", ipu.fixed(24)));
-                self.end(ipu.into_iter().collect())?;
+                Detail::ProjectFolder => {
+                    let days = self.project_days(plan, member);
+                    if let Some(days) = self.unless_missing(&plan.files, member, days)? {
+                        self.projects(member, days, file)?;
+                    }
+                }
+                Detail::Asset => self.assets(plan, member, file)?,
             }
             self.gauge.advance(done + 1, members.len())?;
         }
+        if is_combined {
+            self.end_detail()?;
+        }
         Ok(())
+    }
+
+    fn end_detail(&mut self) -> Result<()> {
+        let ipu = self.file.ipu.map(|ipu| ("ipu", ipu.fixed(24)));
+        self.end(ipu.into_iter().collect())
     }
 
     fn start_detail(&mut self, detail: Detail, name: Option<String>) -> Result<()> {
@@ -40,7 +53,7 @@ impl Build<'_> {
         }
     }
 
-    fn projects(&mut self, plan: &DetailPlan<'_>, member: &Member<'_>) -> Result<()> {
+    fn project_days<'c>(&self, plan: &DetailPlan<'c>, member: &Member<'c>) -> Result<ProjectDays> {
         let mut days = ProjectDays::default();
         for meter in &plan.meters {
             let lines = self.lines(plan, member, *meter)?;
@@ -52,6 +65,20 @@ impl Build<'_> {
                 days.add(lines).ok_or(too_large)?;
             }
         }
+        Ok(days)
+    }
+
+    /// Prints a member's days into a file of its own, or into the open one.
+    fn projects(
+        &mut self,
+        member: &Member<'_>,
+        days: ProjectDays,
+        file: Option<String>,
+    ) -> Result<()> {
+        let has_file = file.is_some();
+        if has_file {
+            self.start_detail(Detail::ProjectFolder, file)?;
+        }
         let mut is_apart = self.file.rows == 0;
         for row in days.rows(member.organization) {
             if !std::mem::replace(&mut is_apart, true) {
@@ -60,19 +87,29 @@ impl Build<'_> {
             self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(row.ipu));
             self.row(Some(row.date), PROJECT_FOLDER, &row)?;
         }
+        if has_file {
+            self.end_detail()?;
+        }
         Ok(())
     }
 
-    fn assets(&mut self, plan: &DetailPlan<'_>, member: &Member<'_>) -> Result<()> {
+    fn assets(
+        &mut self,
+        plan: &DetailPlan<'_>,
+        member: &Member<'_>,
+        file: Option<String>,
+    ) -> Result<()> {
+        self.start_detail(Detail::Asset, file)?;
         for meter in &plan.meters {
             for line in self.lines(plan, member, *meter)? {
                 self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(line.ipu));
                 self.row(Some(line.date), ASSET, &line)?;
             }
         }
-        Ok(())
+        self.end_detail()
     }
 
+    /// The lines of one meter, worth what its summary says and counted a second time.
     fn lines<'c>(
         &self,
         plan: &DetailPlan<'c>,
@@ -103,7 +140,17 @@ impl Build<'_> {
             }
         }
         self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
-        Ok(details.lines()?)
+        let lines = details.lines()?;
+        let mut sum = DetailSum::default();
+        for line in &lines {
+            let (date, too_large) = (line.date, |date| PlanError::TooLarge { meter, date });
+            let added = sum.add(line.usage, line.ipu);
+            added.ok_or_else(|| too_large(date))?;
+        }
+        self.compare_with_summary(plan, member, meter, &sum)?;
+        let rows = BTreeMap::from([(meter, sum.usage)]);
+        self.recount(member, plan.files.recount(member, Some(meter)), &rows)?;
+        Ok(lines)
     }
 
     fn events<'c>(
@@ -113,16 +160,17 @@ impl Build<'_> {
         details: &mut MeterDetails<'c>,
     ) -> Result<()> {
         let dimensions = detail.dimensions();
-        let mut batches = self.scan(read, dimensions)?;
+        let mut batches = self.scan(read, dimensions, vec![read.meter.rule.clone()])?;
         while let Some(batch) = self.runtime.block_on(batches.next()) {
             let batch = batch?;
             for index in 0..batch.len() {
-                let Some(row) = job_row(read, dimensions, &batch, index)? else {
+                let row = job_row(read, dimensions, &batch, index)?;
+                let Some(quantity) = row.quantity else {
                     continue;
                 };
                 let keys = dimensions.iter().map(|dimension| row.dimension(*dimension));
                 let keys = keys.map(|value| value.map(str::to_owned)).collect();
-                details.add_event(read, row.time, &keys, Total::from(row.quantity))?;
+                details.add_event(read, row.time, &keys, Total::from(quantity))?;
             }
             self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
         }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use domain::Timestamp;
+use domain::aggregation::Fold;
 use domain::dimension::Dimension;
 use domain::export::{JobLevelPlan, JobRead, JobRow, ProcessDay, ProcessDays, utc_date};
-use domain::quantity::Quantity;
+use domain::quantity::{Quantity, Total};
 use futures::StreamExt;
 use usage::query::{Batch, Batches};
 
@@ -38,20 +39,37 @@ impl Build<'_> {
         for cursor in &mut cursors {
             cursor.step(self, &dimensions)?;
         }
-        loop {
-            let heads = cursors.iter().zip(0..);
-            let heads = heads.filter_map(|(cursor, place)| Some((cursor.head()?, place)));
-            let Some((_, place)) = heads.min() else { break };
-            let cursor: &mut Cursor<'_, '_> = &mut cursors[place];
-            if let Some(row) = cursor.row(&dimensions)? {
-                self.event(plan, &row, &mut processes)?;
+        while let Some(head) = cursors.iter().filter_map(Cursor::head).min() {
+            let at_head = cursors.iter_mut().filter(|each| each.head() == Some(head));
+            let at_head: Vec<_> = at_head.collect();
+            self.list(plan, &at_head, &dimensions, &mut processes)?;
+            for cursor in at_head {
+                cursor.note();
+                cursor.step(self, &dimensions)?;
             }
-            cursor.step(self, &dimensions)?;
             if self.file.rows.is_multiple_of(GAUGE_ROWS) {
                 self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
             }
         }
         self.process_days(plan, &processes.finish())
+    }
+
+    /// Lists one event: for each meter that reads it, or once when none does.
+    fn list(
+        &mut self,
+        plan: &JobLevelPlan<'_>,
+        cursors: &[&mut Cursor<'_, '_>],
+        dimensions: &[Dimension],
+        processes: &mut ProcessDays,
+    ) -> Result<()> {
+        let rows = cursors.iter().map(|cursor| cursor.row(dimensions));
+        let rows: Vec<_> = rows.filter_map(Result::transpose).collect::<Result<_>>()?;
+        let mut read = rows.iter().filter(|row| row.quantity.is_some()).peekable();
+        if read.peek().is_none() {
+            let without = rows.first();
+            return without.map_or(Ok(()), |row| self.event(plan, row, processes));
+        }
+        read.try_for_each(|row| self.event(plan, row, processes))
     }
 
     fn event(
@@ -60,7 +78,7 @@ impl Build<'_> {
         row: &JobRow<'_>,
         processes: &mut ProcessDays,
     ) -> Result<()> {
-        self.file.usage += row.quantity.into();
+        self.file.usage += row.quantity.map_or(Total::ZERO, Total::from);
         if let Some(columns) = plan.job_columns() {
             return self.row(Some(utc_date(row.time)), columns, row);
         }
@@ -80,6 +98,7 @@ impl Build<'_> {
 struct Cursor<'p, 'c> {
     reads: std::slice::Iter<'p, JobRead<'c>>,
     read: Option<(&'p JobRead<'c>, Batches)>,
+    listed: Option<Fold>,
     batch: Option<Batch>,
     index: usize,
 }
@@ -89,12 +108,13 @@ impl<'p, 'c> Cursor<'p, 'c> {
         Self {
             reads: reads.iter(),
             read: None,
+            listed: None,
             batch: None,
             index: 0,
         }
     }
 
-    /// Moves to the next row, over batches and meter versions.
+    /// Moves to the next row, over batches and meter versions; each version is checked at its end.
     fn step(&mut self, build: &Build<'_>, dimensions: &[Dimension]) -> Result<()> {
         self.index += 1;
         while self
@@ -108,11 +128,20 @@ impl<'p, 'c> Cursor<'p, 'c> {
                 None => None,
             };
             if self.batch.is_none() {
+                if let (Some((read, _)), Some(listed)) = (&self.read, &self.listed) {
+                    build.compare_with_totals(read, listed)?;
+                }
                 let Some(next) = self.reads.next() else {
-                    self.read = None;
+                    (self.read, self.listed) = (None, None);
                     return Ok(());
                 };
-                self.read = Some((next, build.scan(next, dimensions)?));
+                let rule = &next.meter.rule;
+                let own = [Some(rule.clone()), rule.matching()].into_iter().flatten();
+                let rules = own.chain(next.others.iter().copied().cloned()).collect();
+                self.read = Some((next, build.scan(next, dimensions, rules)?));
+                // Texts told apart would all have to be kept for a second count.
+                let is_number = !rule.aggregation.reads_text();
+                self.listed = is_number.then(|| Fold::new(rule.aggregation));
             }
         }
         Ok(())
@@ -124,38 +153,62 @@ impl<'p, 'c> Cursor<'p, 'c> {
         Some((batch.time(self.index), batch.sequence(self.index)))
     }
 
-    /// The row; `None` where the meter reads nothing.
-    fn row(&self, dimensions: &[Dimension]) -> Result<Option<JobRow<'_>>> {
-        match (&self.read, &self.batch) {
-            (Some((read, _)), Some(batch)) => job_row(read, dimensions, batch, self.index),
-            _ => Ok(None),
+    /// Adds the current row to what was listed of its meter version.
+    fn note(&mut self) {
+        let quantity = self.quantity();
+        let head = self.head();
+        if let (Some(listed), Some(quantity), Some((time, sequence))) =
+            (&mut self.listed, quantity, head)
+        {
+            listed.add(quantity, time, sequence);
         }
+    }
+
+    fn quantity(&self) -> Option<Quantity> {
+        self.batch.as_ref()?.quantity(self.index, 0)
+    }
+
+    /// The row; `None` where a filter of the meter leaves the event out.
+    fn row(&self, dimensions: &[Dimension]) -> Result<Option<JobRow<'_>>> {
+        let (Some((read, _)), Some(batch)) = (&self.read, &self.batch) else {
+            return Ok(None);
+        };
+        let row = job_row(read, dimensions, batch, self.index)?;
+        let is_listed = row.quantity.is_some() || is_job_without(read, batch, self.index);
+        Ok(is_listed.then_some(row))
     }
 }
 
-/// One row of a scan; `None` where the meter reads nothing.
+/// Whether an event without a reading belongs to the meter all the same: its filters let it pass,
+/// and no other meter finds a value there.
+fn is_job_without(read: &JobRead<'_>, batch: &Batch, index: usize) -> bool {
+    let is_read =
+        |rule: usize| batch.quantity(index, rule).is_some() || batch.text(index, rule).is_some();
+    let is_filtered = !read.meter.rule.filters.is_empty();
+    let others = 1 + usize::from(is_filtered);
+    (!is_filtered || is_read(1)) && !(others..others + read.others.len()).any(is_read)
+}
+
+/// One row of a scan, whose first rule is the meter's.
 pub(super) fn job_row<'b>(
     read: &JobRead<'b>,
     dimensions: &[Dimension],
     batch: &'b Batch,
     index: usize,
-) -> Result<Option<JobRow<'b>>> {
+) -> Result<JobRow<'b>> {
     let text = || batch.text(index, 0).map(|_| Quantity::ONE);
-    let Some(quantity) = batch.quantity(index, 0).or_else(text) else {
-        return Ok(None);
-    };
     let organization = batch.organization(index).parse();
     let organization = organization.map_err(|_| Error::Internal("a row names nobody".into()))?;
     let mut values = [None; Dimension::ALL.len()];
     for (place, dimension) in dimensions.iter().enumerate() {
         values[*dimension as usize] = batch.dimension(index, place);
     }
-    Ok(Some(JobRow {
+    Ok(JobRow {
         organization,
         meter: read.meter,
         subject: batch.subject(index),
         time: batch.time(index),
-        quantity,
+        quantity: batch.quantity(index, 0).or_else(text),
         dimensions: values,
-    }))
+    })
 }

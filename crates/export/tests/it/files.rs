@@ -1,7 +1,7 @@
 //! The bytes of the files, layout by layout.
 
 use domain::ids::MeterId;
-use domain::meter::JobLevelLayout;
+use domain::meter::{Filter, JobLevelLayout};
 use domain::rate::Tier;
 use export::Error;
 use metadata::{ExportKind, ExportStatus, NewExport};
@@ -108,7 +108,7 @@ async fn a_data_integration_report_lists_task_runs_by_audit_time() {
                 +"status":"SUCCESS","overheadSeconds":3}
             000000000000000000Root 2013-01-05T09:00:00.5Z {"n1":0.00083333,
                 +"taskName":"say \"hi\"","start":"yesterday"}
-            000000000000000000Root 2013-01-05T09:30:00Z {"other":1}
+            000000000000000000Root 2013-01-05T09:30:00Z {"other":1,"status":"ERROR"}
             0000000000000000000Sub 2013-01-05T09:30:00Z {"n1":1}
             "#,
         )
@@ -116,7 +116,7 @@ async fn a_data_integration_report_lists_task_runs_by_audit_time() {
     let export = job_level(&world, meter_id(1)).await;
     assert_eq!(
         (export.status, export.progress.rows),
-        (ExportStatus::Success, 2)
+        (ExportStatus::Success, 3)
     );
     let root = organization(ROOT);
     let expected = format!(
@@ -126,6 +126,7 @@ async fn a_data_integration_report_lists_task_runs_by_audit_time() {
          OBM Task Time(s)\n\
          ,\"say \"\"hi\"\"\",,,,,,{root},,,,yesterday,2013-01-05 09:00:00.5,,8.33E-4,\
          2013-01-05 09:00:00.5,0\n\
+         ,,,,,,,{root},,,,,2013-01-05 09:30:00.0,ERROR,,2013-01-05 09:30:00.0,0\n\
          01ABC,\"Load, nightly\",obj,MTT,7,P,F,{root},e1,Agent,2.0,2013-01-05 10:06:45.0,\
          2013-01-05 10:15:00.0,SUCCESS,0.1375,2013-01-05 10:15:00.0,3\n"
     );
@@ -144,6 +145,8 @@ async fn an_application_integration_report_adds_up_processes_by_day() {
                 +"status":"Completed","invokedBy":"ada","environment":"Cloud"}
             000000000000000000Root 2013-01-05T11:00:00Z {"n2":1,"asset":"Orders",
                 +"status":"Faulted","invokedBy":"ada","environment":"Cloud"}
+            000000000000000000Root 2013-01-05T13:00:00Z {"asset":"Orders","status":"Faulted",
+                +"invokedBy":"ada","environment":"Cloud"}
             000000000000000000Root 2013-01-06T00:00:00Z {"n2":0.001,"asset":"Bills"}
             "#,
         )
@@ -155,10 +158,44 @@ async fn an_application_integration_report_adds_up_processes_by_day() {
          Org ID,Execution type,Executed asset,Date (in UTC),Invoked by,Execution env,status,\
          Execution count,Total Execution time (in hours),Average Execution time (in seconds)\n\
          {root},Process,Orders,2013-01-05,ada,Cloud,Completed,2,0.7500000000,1350.00000\n\
-         {root},Process,Orders,2013-01-05,ada,Cloud,Faulted,1,1.0000000000,3600.00000\n\
+         {root},Process,Orders,2013-01-05,ada,Cloud,Faulted,2,1.0000000000,1800.00000\n\
          {root},Process,Bills,2013-01-06,,,,1,0.0010000000,3.60000\n"
     );
     assert_eq!(world.files(export.id).await, expected);
+}
+
+#[tokio::test]
+async fn a_filter_decides_which_events_without_a_reading_are_listed() {
+    let world = World::new().await;
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let mut filtered = meter(5, Some(JobLevelLayout::Generic));
+    filtered.rule.filters = vec![Filter {
+        path: "$.region".parse().unwrap(),
+        values: vec!["eu".into()],
+    }];
+    change.insert_meter(world.account, &filtered).await.unwrap();
+    change.commit().await.unwrap();
+    world
+        .take(
+            r#"
+            000000000000000000Root 2013-01-05T10:00:00Z {"n5":2,"region":"eu","taskId":"read"}
+            000000000000000000Root 2013-01-05T11:00:00Z {"region":"eu","taskId":"without"}
+            000000000000000000Root 2013-01-05T12:00:00Z {"n5":4,"region":"us","taskId":"other"}
+            000000000000000000Root 2013-01-05T13:00:00Z {"n5":"NaN","region":"eu","taskId":"odd"}
+            "#,
+        )
+        .await;
+    let export = job_level(&world, meter_id(5)).await;
+    let files = world.files(export.id).await;
+    let listed: Vec<_> = files
+        .lines()
+        .skip(2)
+        .map(|line| {
+            let fields: Vec<_> = line.split(',').collect();
+            format!("{} {:?}", fields[13], fields[22])
+        })
+        .collect();
+    assert_eq!(listed, ["read \"2\"", "without \"\"", "odd \"\""]);
 }
 
 #[tokio::test]
@@ -288,6 +325,7 @@ async fn all_meters_give_a_report_per_layout_merged_by_time() {
             000000000000000000Root 2013-01-05T10:02:00Z {"n1":1,"taskId":"third"}
             000000000000000000Root 2013-01-05T10:01:00Z {"n5":1,"taskId":"second"}
             000000000000000000Root 2013-01-05T10:00:00Z {"n1":1,"taskId":"first"}
+            000000000000000000Root 2013-01-05T10:03:00Z {"taskId":"without"}
             000000000000000000Root 2013-01-06T10:00:00Z {"n3":1,"taskId":"other"}
             "#,
         )
@@ -311,10 +349,13 @@ async fn all_meters_give_a_report_per_layout_merged_by_time() {
             "first",
             "second",
             "third",
+            "without",
             "== DetailedReport_0000000000000000000002.csv",
             "Org ID",
+            ROOT,
             "== JobDetails_0000000000000000000003.csv",
             "Org ID",
+            ROOT,
             ROOT,
         ]
     );

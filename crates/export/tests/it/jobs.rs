@@ -3,26 +3,22 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use export::Error;
 use export::build::Gauge;
 use metadata::ExportStatus;
 use sha2::{Digest, Sha256};
-use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
-use usage::traits::SequencedBatch;
-use usage::{EmbeddedStore, UsageStore};
 
 use domain::ids::ExportId;
 use export::Workers;
 
 use crate::world::{LEASE_SECONDS, ROOT, SANDBOX, SUB, World, meter, meter_id, organization, rate};
 
-fn linked(new: &mut metadata::NewExport) {
+pub(crate) fn linked(new: &mut metadata::NewExport) {
     new.all_linked_orgs = true;
 }
 
 /// So many jobs of the sub-organization, spread over January.
-fn usage(from: usize, to: usize) -> String {
+pub(crate) fn usage(from: usize, to: usize) -> String {
     let mut lines = String::new();
     for index in from..to {
         let (day, hour, minute) = (index % 28 + 1, index / 28 % 24, index % 60);
@@ -61,7 +57,7 @@ async fn another_worker_makes_the_same_bytes_after_a_crash_whatever_changed_sinc
     let lost = world.worker(1);
     let claimed = lost.claim().await.unwrap().unwrap();
     let built = lost.build(&claimed, &gauge).await.unwrap();
-    let stored = lost.publish(&claimed, built, &gauge).await.unwrap();
+    let made = lost.publish(&claimed, built, &gauge).await.unwrap();
     assert_eq!(world.export(summary).await.status, ExportStatus::Processing);
 
     change_everything(&world).await;
@@ -78,7 +74,7 @@ async fn another_worker_makes_the_same_bytes_after_a_crash_whatever_changed_sinc
     let export = world.export(summary).await;
     let artifact = export.artifact.unwrap();
     assert_eq!((export.status, export.fence), (ExportStatus::Success, 2));
-    assert_eq!(artifact.sha256, stored.sha256, "byte for byte");
+    assert_eq!(artifact.sha256, made.stored.sha256, "byte for byte");
     let zip = world.zip(summary).await;
     assert_eq!(<[u8; 32]>::from(Sha256::digest(&zip)), artifact.sha256);
     assert_eq!(zip.len() as u64, artifact.size_bytes);
@@ -165,7 +161,7 @@ async fn a_late_worker_publishes_and_settles_nothing() {
     world.pass(LEASE_SECONDS + 1);
     let next = world.worker(1);
     let reclaimed = next.claim().await.unwrap().unwrap();
-    assert_eq!(reclaimed.as_of, claimed.as_of, "pinned once");
+    assert_eq!(reclaimed.pins, claimed.pins, "pinned once");
 
     let refused = late.publish(&claimed, built, &gauge).await;
     assert!(
@@ -177,12 +173,53 @@ async fn a_late_worker_publishes_and_settles_nothing() {
         "nothing was put"
     );
     let built = next.build(&reclaimed, &gauge).await.unwrap();
-    let stored = next.publish(&reclaimed, built, &gauge).await.unwrap();
-    let refused = late.settle(&claimed, stored.clone(), 7).await;
+    let made = next.publish(&reclaimed, built, &gauge).await.unwrap();
+    let other = export::Made {
+        rows: 7,
+        ..made.clone()
+    };
+    let refused = late.settle(&claimed, other).await;
     assert!(matches!(refused, Err(Error::TakenOver(_))), "{refused:?}");
     assert_eq!(world.export(export).await.status, ExportStatus::Processing);
-    next.settle(&reclaimed, stored, 10).await.unwrap();
-    assert_eq!(world.export(export).await.progress.rows, 10);
+    next.settle(&reclaimed, made).await.unwrap();
+    let rows = world.export(export).await.progress.rows;
+    assert_eq!(rows, 18, "nine days of it and of its parent");
+}
+
+#[tokio::test]
+async fn jobs_at_one_watermark_give_the_same_bytes_whenever_they_are_made() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let first = world.ask(linked).await;
+    world.pass(3_600);
+    world.worker(1).run_until_idle().await.unwrap();
+    let first = world.export(first).await;
+    let as_of = first.pins.unwrap().as_of;
+    assert!(first.created_at < as_of.time, "the instant of the claim");
+
+    change_everything(&world).await;
+    world.take(&usage(10, 20)).await;
+    world.pass(86_400);
+    let newest = world.ask(linked).await;
+    let same = |new: &mut metadata::NewExport| {
+        linked(new);
+        new.as_of = Some(as_of);
+    };
+    let same = world.ask(same).await;
+    world.worker(2).run_until_idle().await.unwrap();
+    let sha256 = |export: metadata::Export| export.artifact.unwrap().sha256;
+    let first = sha256(first);
+    assert_eq!(sha256(world.export(same).await), first);
+    assert_ne!(sha256(world.export(newest).await), first);
+    let zip = world.zip(same).await;
+    let year_and_month = u16::from_le_bytes([zip[12], zip[13]]) >> 5;
+    let expected = as_of.time.to_zoned(jiff::tz::TimeZone::UTC);
+    let expected = (expected.year() - 1980) * 16 + i16::from(expected.month());
+    assert_eq!(
+        i32::from(year_and_month),
+        i32::from(expected),
+        "the entries' date"
+    );
 }
 
 #[tokio::test]
@@ -225,88 +262,6 @@ async fn artifacts_go_after_three_days_and_their_jobs_stay() {
     assert_eq!(world.export(export).await.status, ExportStatus::Expired);
     assert!(world.artifacts.read(&path, None).await.is_err());
     assert_eq!(worker.sweep().await.unwrap(), 0);
-}
-
-/// How the store misbehaves when totals are asked for.
-#[derive(Debug, Clone, Copy)]
-enum Mood {
-    Panics,
-    IsClosed,
-}
-
-/// A store whose totals go wrong.
-#[derive(Debug)]
-struct Moody(Arc<EmbeddedStore>, Mood);
-
-#[async_trait]
-impl UsageStore for Moody {
-    async fn insert(&self, batch: SequencedBatch) -> usage::Result<()> {
-        self.0.insert(batch).await
-    }
-
-    async fn scan(&self, query: ScanQuery, as_of: u64) -> usage::Result<Batches> {
-        self.0.scan(query, as_of).await
-    }
-
-    async fn totals(&self, _: TotalsQuery, _: u64) -> usage::Result<Vec<TotalRow>> {
-        match self.1 {
-            Mood::Panics => panic!("planned"),
-            Mood::IsClosed => Err(usage::Error::Closed),
-        }
-    }
-
-    async fn events(&self, query: EventsQuery, as_of: u64) -> usage::Result<Vec<StoredEvent>> {
-        self.0.events(query, as_of).await
-    }
-
-    async fn watermark(&self) -> usage::Result<u64> {
-        self.0.watermark().await
-    }
-}
-
-#[tokio::test]
-async fn a_panic_in_a_job_fails_the_job_alone() {
-    let world = World::new().await;
-    let export = world.ask(linked).await;
-    let moody = Moody(Arc::clone(&world.store), Mood::Panics);
-    world
-        .worker_on(Arc::new(moody), 1)
-        .run_until_idle()
-        .await
-        .unwrap();
-    let failed = world.export(export).await;
-    assert_eq!(failed.status, ExportStatus::Failed);
-    let message = failed.error_message.unwrap();
-    assert_eq!(message, "internal error: a step of the export panicked");
-}
-
-#[tokio::test]
-async fn a_store_that_is_away_is_tried_again_but_not_for_ever() {
-    let world = World::new().await;
-    let saved = world.ask(linked).await;
-    world.pass(1);
-    let lost = world.ask(linked).await;
-    let away = Moody(Arc::clone(&world.store), Mood::IsClosed);
-    let away = world.worker_on(Arc::new(away), 1);
-    assert_eq!(away.run_until_idle().await.unwrap(), 2);
-    assert_eq!(world.export(saved).await.status, ExportStatus::Processing);
-    world.pass(3);
-    world.worker(1).tick().await.unwrap();
-    assert_eq!(world.export(saved).await.status, ExportStatus::Success);
-    for _ in 0..4 {
-        away.run_until_idle().await.unwrap();
-        world.pass(3);
-    }
-    let lost = world.export(lost).await;
-    assert_eq!((lost.status, lost.attempts), (ExportStatus::Failed, 5));
-    assert_eq!(
-        lost.error_message.as_deref(),
-        Some("usage could not be read")
-    );
-    assert_eq!(
-        world.export(saved).await.request.organization,
-        organization(ROOT)
-    );
 }
 
 async fn ended(world: &World, export: ExportId) -> ExportStatus {

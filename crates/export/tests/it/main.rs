@@ -7,5 +7,7 @@
 
 mod files;
 mod jobs;
+mod leases;
 mod outbox;
+mod trouble;
 mod world;

@@ -14,7 +14,6 @@ use domain::quantity::Quantity;
 use domain::range::TimeRange;
 use domain::rate::{Rate, RateKind, Tier};
 use domain::tree::OrganizationKind;
-use export::archive::ARCHIVE_FORMAT;
 use export::worker::Clock;
 use export::{Artifacts, Options, Worker};
 use futures::TryStreamExt;
@@ -245,8 +244,7 @@ impl World {
             parameters: None,
             callback_url: None,
             idempotency_key: None,
-            layout_version: domain::export::LAYOUT_VERSION,
-            archive_version: ARCHIVE_FORMAT,
+            as_of: None,
         };
         change(&mut new);
         self.metadata

@@ -58,11 +58,9 @@ async fn find_before(transaction: &mut Transaction, new: &NewExport) -> Result<O
         return Ok(None);
     };
     let before = export_of(&row)?;
-    // A repeat may come without an id and after an upgrade: neither makes it another request.
+    // A repeat may come without an id, which does not make it another request.
     let repeat = NewExport {
         id: before.request.id,
-        layout_version: before.request.layout_version,
-        archive_version: before.request.archive_version,
         ..new.clone()
     };
     if repeat != before.request {
@@ -96,10 +94,10 @@ fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
     sql(
         "INSERT INTO exports (id, kind, source, organization_id, user_id, start_text, end_text,
              meter_id, all_meters, combined, all_linked_orgs, parameters, callback_url,
-             idempotency_key, layout_version, archive_version, status, fence, attempts,
-             progress_percent, progress_rows, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-             0, 0, 0, 0, $18, $18) RETURNING *",
+             idempotency_key, as_of_asked, as_of_sequence, as_of_revision, as_of_time, status,
+             fence, attempts, progress_percent, progress_rows, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+             $19, 0, 0, 0, 0, $20, $20) RETURNING *",
     )
     .bind(id)
     .bind(new.kind)
@@ -115,8 +113,10 @@ fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
     .bind(new.parameters.as_ref())
     .bind(new.callback_url.as_ref())
     .bind(new.idempotency_key.as_ref())
-    .bind(new.layout_version)
-    .bind(new.archive_version)
+    .bind(new.as_of.is_some())
+    .bind(new.as_of.map(|as_of| as_of.sequence))
+    .bind(new.as_of.map(|as_of| as_of.revision))
+    .bind(new.as_of.map(|as_of| as_of.time))
     .bind(ExportStatus::Created)
     .bind(now)
 }

@@ -14,7 +14,7 @@ impl Metadata {
     /// Takes the next export: new ones and those whose lease lapsed.
     ///
     /// The organization with the fewest running exports goes first, then the oldest export. The
-    /// watermark of the first claim is kept by every later one.
+    /// pins of the first claim are kept by every later one, and so is a watermark that was asked for.
     pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
         let mut transaction = self.database.begin().await?;
         transaction.lock("exports").await?;
@@ -26,16 +26,22 @@ impl Metadata {
                  attempts = attempts + 1, lease_owner = $2, lease_expires_at = $3,
                  as_of_sequence = coalesce(as_of_sequence, $4),
                  as_of_revision = coalesce(as_of_revision, $5),
-                 progress_percent = 0, progress_rows = 0, updated_at = $6
+                 as_of_time = coalesce(as_of_time, $6),
+                 layout_version = coalesce(layout_version, $7),
+                 archive_version = coalesce(archive_version, $8),
+                 progress_percent = 0, progress_rows = 0, updated_at = $9
              WHERE id = $1 AND (status = 'CREATED'
-                 OR (status = 'PROCESSING' AND lease_expires_at <= $6))
+                 OR (status = 'PROCESSING' AND lease_expires_at <= $9))
              RETURNING *",
         )
         .bind(next)
         .bind(&claim.worker)
         .bind(lease_end(now, claim.lease_ms))
-        .bind(claim.as_of.sequence)
-        .bind(claim.as_of.revision)
+        .bind(claim.pins.as_of.sequence)
+        .bind(claim.pins.as_of.revision)
+        .bind(claim.pins.as_of.time)
+        .bind(claim.pins.layout_version)
+        .bind(claim.pins.archive_version)
         .bind(now);
         let row = transaction.one(statement).await?;
         transaction.commit().await?;
@@ -105,10 +111,10 @@ async fn find_next(transaction: &mut Transaction, now: Timestamp) -> Result<Opti
 
 fn claimed(export: Export) -> Option<Claimed> {
     debug_assert_eq!(export.status, ExportStatus::Processing);
-    let (fence, as_of) = (export.fence, export.as_of?);
+    let (fence, pins) = (export.fence, export.pins?);
     Some(Claimed {
         export,
         fence,
-        as_of,
+        pins,
     })
 }

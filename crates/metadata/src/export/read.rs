@@ -6,7 +6,7 @@ use domain::ids::{ExportId, OrganizationId};
 use crate::below::below;
 use crate::database::{Row, sql};
 use crate::error::{Error, Result};
-use crate::export::{Artifact, AsOf, Export, NewExport, Progress};
+use crate::export::{Artifact, AsOf, Export, NewExport, Pins, Progress};
 use crate::open::Metadata;
 use crate::page::{Page, PageRequest};
 
@@ -56,14 +56,12 @@ fn split_key(key: &str) -> Result<(i64, ExportId)> {
 /// The export in a row of `exports`.
 pub(crate) fn export_of(row: &Row) -> Result<Export> {
     let id = row.get("id")?;
-    let revision = row.maybe("as_of_revision")?;
-    let as_of = row.maybe("as_of_sequence")?.zip(revision);
     Ok(Export {
         id,
         request: request_of(row, id)?,
         status: row.get("status")?,
         outcome: row.maybe("outcome")?,
-        as_of: as_of.map(|(sequence, revision)| AsOf { sequence, revision }),
+        pins: pins_of(row)?,
         fence: row.get("fence")?,
         lease_owner: row.maybe("lease_owner")?,
         lease_expires_at: row.maybe("lease_expires_at")?,
@@ -95,9 +93,34 @@ fn request_of(row: &Row, id: ExportId) -> Result<NewExport> {
         parameters: row.maybe("parameters")?,
         callback_url: row.maybe("callback_url")?,
         idempotency_key: row.maybe("idempotency_key")?,
-        layout_version: row.get("layout_version")?,
-        archive_version: row.get("archive_version")?,
+        as_of: if row.get("as_of_asked")? {
+            as_of(row)?
+        } else {
+            None
+        },
     })
+}
+
+fn pins_of(row: &Row) -> Result<Option<Pins>> {
+    let (Some(as_of), Some(layout_version)) = (as_of(row)?, row.maybe("layout_version")?) else {
+        return Ok(None);
+    };
+    Ok(Some(Pins {
+        as_of,
+        layout_version,
+        archive_version: row.get("archive_version")?,
+    }))
+}
+
+fn as_of(row: &Row) -> Result<Option<AsOf>> {
+    let Some(sequence) = row.maybe("as_of_sequence")? else {
+        return Ok(None);
+    };
+    Ok(Some(AsOf {
+        sequence,
+        revision: row.get("as_of_revision")?,
+        time: row.get("as_of_time")?,
+    }))
 }
 
 fn artifact_of(row: &Row) -> Result<Option<Artifact>> {

@@ -4,20 +4,28 @@ use domain::ids::{ExportId, OrganizationId};
 use domain::kind::Kind;
 use metadata::{
     ACTIVE_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Error, Export, ExportKind, ExportSource,
-    ExportStatus, Metadata, NewExport, Progress, Settlement,
+    ExportStatus, Metadata, NewExport, Pins, Progress, Settlement,
 };
 
 use crate::world::{World, at};
 
-const AS_OF: AsOf = AsOf {
-    sequence: 42,
-    revision: 1,
-};
+/// What claims of these tests pin, as of a second.
+fn pins(second: i64) -> Pins {
+    Pins {
+        as_of: AsOf {
+            sequence: 42,
+            revision: 1,
+            time: at(second),
+        },
+        layout_version: 1,
+        archive_version: 1,
+    }
+}
 
 pub(crate) fn claim(worker: &str) -> Claim {
     Claim {
         worker: worker.to_owned(),
-        as_of: AS_OF,
+        pins: pins(1),
         lease_ms: 30_000,
     }
 }
@@ -216,28 +224,67 @@ pub(crate) async fn a_stale_worker_settles_nothing(metadata: Metadata) {
     assert!(again.is_err(), "an end is an end");
 }
 
-pub(crate) async fn the_watermark_is_pinned_at_the_first_claim(metadata: Metadata) {
+pub(crate) async fn watermark_and_versions_are_pinned_at_the_first_claim(metadata: Metadata) {
     let world = World::create(metadata).await;
     let id = insert(&world, world.sub, 0).await;
+    let created = world.metadata.find_export(id).await.unwrap().unwrap();
+    assert_eq!(created.pins, None, "nothing is pinned before");
     let first = take(&world, "a", 1).await.unwrap();
-    assert_eq!(first.as_of, AS_OF);
+    assert_eq!(first.pins, pins(1));
     world
         .metadata
         .release_export(id, first.fence, at(2))
         .await
         .unwrap();
     let later = Claim {
-        as_of: AsOf {
-            sequence: 99,
-            revision: 8,
+        pins: Pins {
+            as_of: AsOf {
+                sequence: 99,
+                revision: 8,
+                time: at(2),
+            },
+            layout_version: 2,
+            archive_version: 3,
         },
         ..claim("b")
     };
     let second = world.metadata.claim_export(&later, at(2)).await.unwrap();
     let second = second.unwrap();
     assert_eq!(second.export.id, id);
-    assert_eq!(second.as_of, AS_OF);
+    assert_eq!(second.pins, pins(1));
     assert_eq!(second.fence, first.fence + 1);
+}
+
+pub(crate) async fn a_watermark_that_is_asked_for_comes_with_its_time(metadata: Metadata) {
+    let world = World::create(metadata).await;
+    let asked = AsOf {
+        sequence: 7,
+        revision: 0,
+        time: at(-1_000),
+    };
+    let request = NewExport {
+        as_of: Some(asked),
+        idempotency_key: Some("again".to_owned()),
+        ..world.request(world.sub, ExportKind::Summary)
+    };
+    let created = world.metadata.insert_export(request.clone(), at(0)).await;
+    let created = created.unwrap();
+    assert_eq!((created.request.as_of, created.pins), (Some(asked), None));
+    let claimed = take(&world, "w", 1).await.unwrap();
+    let expected = Pins {
+        as_of: asked,
+        ..pins(1)
+    };
+    assert_eq!(claimed.pins, expected);
+    assert_eq!(claimed.export.request.as_of, Some(asked));
+    let again = world.metadata.insert_export(request.clone(), at(2)).await;
+    assert_eq!(again.unwrap().id, created.id);
+    let newest = NewExport {
+        as_of: None,
+        ..request
+    };
+    let other = world.metadata.insert_export(newest, at(3)).await;
+    assert!(matches!(other, Err(Error::Taken { .. })));
 }
 
 pub(crate) async fn claims_are_fair_between_organizations(metadata: Metadata) {

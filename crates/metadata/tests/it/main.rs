@@ -74,7 +74,8 @@ stories! {
         fifty_parallel_requests_give_exactly_five_active_exports
         a_row_of_every_kind_takes_every_status
         a_stale_worker_settles_nothing
-        the_watermark_is_pinned_at_the_first_claim
+        watermark_and_versions_are_pinned_at_the_first_claim
+        a_watermark_that_is_asked_for_comes_with_its_time
         claims_are_fair_between_organizations
         parallel_workers_never_share_an_export
         the_same_request_again_finds_its_export

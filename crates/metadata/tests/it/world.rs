@@ -140,8 +140,7 @@ impl World {
             parameters: None,
             callback_url: None,
             idempotency_key: None,
-            layout_version: 1,
-            archive_version: 1,
+            as_of: None,
         }
     }
 }

@@ -10,10 +10,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use domain::export::LAYOUT_VERSION;
 use domain::ids::ExportId;
-use export::archive::ARCHIVE_FORMAT;
-use metadata::{Export, ExportKind, ExportSource, NewExport};
+use metadata::{Export, ExportSource, NewExport};
 
 use self::job::JobOut;
 use self::request::{ExportIn, Wanted};
@@ -38,7 +36,24 @@ pub async fn create_export(
     insert(&app, &caller, wanted).await
 }
 
-/// Asks for every job of one meter.
+/// Asks for a summary of the organization and everything under it: the older resource.
+#[utoipa::path(
+    post,
+    path = "/saas/public/core/v3/license/metering/ExportMeteringDataAllLinkedOrgsAcrossRegion",
+    tag = "metering", request_body = ExportIn,
+    responses((status = 200, body = JobOut), (status = 400), (status = 401), (status = 403)),
+    security(("session" = []))
+)]
+pub async fn create_linked_export(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: Bytes,
+) -> ApiResult<Json<JobOut>> {
+    let wanted = ExportIn::read(&body)?.all_linked()?;
+    insert(&app, &caller, wanted).await
+}
+
+/// Asks for every job of one meter, or of all that have a report.
 #[utoipa::path(
     post, path = "/saas/public/core/v3/license/metering/ExportServiceJobLevelMeteringData",
     tag = "metering", request_body = ExportIn,
@@ -78,7 +93,6 @@ async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<Jo
         let code = Code::MeteringDisabled;
         return Err(ApiError::new(code, code.meaning()));
     }
-    check_supported(&wanted)?;
     let new = NewExport {
         id: None,
         kind: wanted.kind,
@@ -97,27 +111,12 @@ async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<Jo
         parameters: None,
         callback_url: wanted.callback_url,
         idempotency_key: None,
-        layout_version: LAYOUT_VERSION,
-        archive_version: ARCHIVE_FORMAT,
+        as_of: None,
     };
     let inserted = app.metadata.insert_export(new, app.now()).await;
     let export = inserted.map_err(refusal)?;
     app.exports.wake();
-    Ok(Json(JobOut::of(export)))
-}
-
-/// Refuses what the worker does not make yet.
-fn check_supported(wanted: &Wanted) -> ApiResult<()> {
-    let what = match wanted.kind {
-        ExportKind::Summary | ExportKind::SummaryAllLinked => return Ok(()),
-        ExportKind::JobLevel if !wanted.all_meters => return Ok(()),
-        ExportKind::JobLevel => "allMeters TRUE is not available: name one meterId".to_owned(),
-        kind => format!(
-            "jobType {} is not available: ask for SUMMARY",
-            kind.as_str()
-        ),
-    };
-    Err(ApiError::new(Code::MeteringUnsupported, what))
+    Ok(Json(JobOut::accepted(export)))
 }
 
 fn refusal(error: metadata::Error) -> ApiError {

@@ -1,5 +1,7 @@
 //! Section `exports`.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// Export jobs and their artifacts.
@@ -12,4 +14,6 @@ pub struct Exports {
     pub artifact_days: u32,
     /// Where artifacts go; empty for a folder in the data directory.
     pub artifacts_url: String,
+    /// Addresses outside of the public internet that callbacks may go to.
+    pub callback_addresses: Vec<IpAddr>,
 }

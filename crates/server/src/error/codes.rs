@@ -56,8 +56,6 @@ codes! {
         "meterId names no meter of the account, or one without a job-level report.";
     MeteringCallback = "METERING_CALLBACK", BAD_REQUEST,
         "callbackUrl is not an http or https URL.";
-    MeteringUnsupported = "METERING_UNSUPPORTED", BAD_REQUEST,
-        "The request is well-formed, but this release does not make that export.";
     MeteringActiveJobs = "METERING_ACTIVE_JOBS", BAD_REQUEST,
         "The organization has as many unfinished jobs as it may have; wait for one to end.";
     MeteringNotFinished = "METERING_NOT_FINISHED", BAD_REQUEST,

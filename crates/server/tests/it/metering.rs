@@ -1,6 +1,8 @@
 //! Export jobs of the metering family: requested, watched, downloaded.
 
+mod callbacks;
 mod download;
+mod kinds;
 mod refusals;
 
 use domain::ids::OrganizationId;
@@ -8,17 +10,25 @@ use insta::assert_snapshot;
 use metadata::{NewUser, Role, RoleAssignment, UserProfile};
 use reqwest::Method;
 use serde_json::{Value, json};
+use server::config::Config;
 
 use crate::harness::{Answer, TestServer, redact};
 
 pub(crate) const EXPORTS: &str = "/saas/public/core/v3/license/metering/ExportMeteringData";
 pub(crate) const JOB_LEVEL: &str =
     "/saas/public/core/v3/license/metering/ExportServiceJobLevelMeteringData";
-const METER: &str = "a2nB20h1o0lc7k3P9xtWS8";
+pub(crate) const LINKED: &str =
+    "/saas/public/core/v3/license/metering/ExportMeteringDataAllLinkedOrgsAcrossRegion";
+pub(crate) const METER: &str = "a2nB20h1o0lc7k3P9xtWS8";
 
 /// A server with one meter, three events and a session of its administrator.
 pub(crate) async fn flights() -> (TestServer, String) {
-    let server = TestServer::start().await;
+    flights_with(|_| ()).await
+}
+
+/// The same with a changed configuration.
+pub(crate) async fn flights_with(change: impl FnOnce(&mut Config)) -> (TestServer, String) {
+    let server = TestServer::start_with(change).await;
     let setup = format!(
         "organizations: [{{name: Default}}]
 meters:

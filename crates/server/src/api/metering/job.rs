@@ -25,11 +25,16 @@ pub struct JobOut {
     user_id: Option<UserId>,
     #[schema(value_type = String)]
     selected_org_id: OrganizationId,
+    /// Answer of the older summary resource only: `TRUE` or `FALSE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    combined_meter_usage: Option<&'static str>,
     /// Job-level jobs only: `TRUE` or `FALSE`.
     #[serde(skip_serializing_if = "Option::is_none")]
     all_meters: Option<&'static str>,
+    /// Null unless one was asked for; absent in the answer of the older summary resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
-    meter_id: Option<MeterId>,
+    meter_id: Option<Option<MeterId>>,
     /// As sent.
     start_date: String,
     /// As sent.
@@ -44,10 +49,25 @@ pub struct JobOut {
 }
 
 impl JobOut {
+    /// The answer to a request, as the resource that took it shows it.
+    pub(super) fn accepted(export: Export) -> Self {
+        let request = &export.request;
+        if request.kind != ExportKind::SummaryAllLinked {
+            return Self::of(export);
+        }
+        let combined = switch(request.combined);
+        Self {
+            combined_meter_usage: Some(combined),
+            meter_id: None,
+            ..Self::of(export)
+        }
+    }
+
+    /// The status of a job of any kind.
     pub(super) fn of(export: Export) -> Self {
         let request = export.request;
         let is_job_level = request.kind == ExportKind::JobLevel;
-        let all_meters = if request.all_meters { "TRUE" } else { "FALSE" };
+        let all_meters = switch(request.all_meters);
         Self {
             job_id: export.id,
             status: word(export.status, export.outcome),
@@ -55,8 +75,9 @@ impl JobOut {
             org_id: request.organization,
             user_id: request.user,
             selected_org_id: request.organization,
+            combined_meter_usage: None,
             all_meters: is_job_level.then_some(all_meters),
-            meter_id: request.meter,
+            meter_id: Some(request.meter),
             start_date: request.start,
             end_date: request.end,
             callback_url: request.callback_url,
@@ -64,6 +85,10 @@ impl JobOut {
             update_time: export.updated_at,
         }
     }
+}
+
+fn switch(is_on: bool) -> &'static str {
+    if is_on { "TRUE" } else { "FALSE" }
 }
 
 /// The family knows neither expiry nor cancelling: an expired job shows how it ended.

@@ -114,6 +114,21 @@ impl ExportIn {
         })
     }
 
+    /// Checks a request of the older resource for summaries.
+    pub(super) fn all_linked(self) -> ApiResult<Wanted> {
+        let (start, end) = self.range(LONG_SPAN_DAYS_MAX)?;
+        Ok(Wanted {
+            kind: ExportKind::SummaryAllLinked,
+            start,
+            end,
+            combined: flag("combinedMeterUsage", self.combined_meter_usage.as_ref())?,
+            all_linked_orgs: true,
+            all_meters: false,
+            meter: None,
+            callback_url: callback(self.callback_url.as_ref())?,
+        })
+    }
+
     /// Checks a request of the job-level resource.
     pub(super) fn job_level(self, control: &ControlSnapshot) -> ApiResult<Wanted> {
         let (start, end) = self.range(LONG_SPAN_DAYS_MAX)?;

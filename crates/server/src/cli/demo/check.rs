@@ -99,7 +99,12 @@ fn add_summary(row: &BTreeMap<&str, &str>, sums: &mut Sums) -> anyhow::Result<()
 }
 
 fn add_job(row: &BTreeMap<&str, &str>, meter: &str, sums: &mut Sums) -> anyhow::Result<()> {
-    let usage = Total::from(cell(row, "Metered Value")?.parse::<Quantity>()?);
+    let metered = cell(row, "Metered Value")?;
+    // Jobs that failed used nothing.
+    if metered.is_empty() {
+        return Ok(());
+    }
+    let usage = Total::from(metered.parse::<Quantity>()?);
     let key = (cell(row, "Org ID")?.to_owned(), meter.to_owned());
     *sums.entry(key).or_insert(Total::ZERO) += usage;
     Ok(())

@@ -5,8 +5,8 @@ use metadata::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{EXPORTS, JOB_LEVEL, flights, post, session_of, summary};
-use crate::harness::{Answer, fold};
+use super::{EXPORTS, JOB_LEVEL, LINKED, flights, post, session_of, summary};
+use crate::harness::Answer;
 
 fn with(field: &str, value: Value) -> Value {
     let mut body = summary();
@@ -28,42 +28,35 @@ async fn each_refusal_has_its_own_code() {
         (EXPORTS, with("endDate", json!("2025-12-31T00:00:00Z"))),
         (EXPORTS, with("endDate", json!("2026-07-02T00:00:00Z"))),
         (EXPORTS, with("jobType", json!("JOB"))),
-        (EXPORTS, with("jobType", json!("ASSET"))),
-        (EXPORTS, with("jobType", json!("PROJECT_FOLDER"))),
         (EXPORTS, with("allLinkedOrgs", json!("yes"))),
+        (LINKED, with("combinedMeterUsage", json!(1))),
+        (LINKED, with("endDate", json!("2026-07-02T00:00:00Z"))),
         (EXPORTS, with("callbackUrl", json!("ftp://x"))),
         job_level("meterId", json!("")),
         job_level("meterId", json!("unknown")),
         job_level("meterId", json!("3TaYTMo6BFYeNIABfVmH0n")),
-        job_level("allMeters", json!("TRUE")),
     ] {
         let answer = post(&server, &session, path, &body).await;
         let error = &answer.json()["error"];
         let (code, message) = (error["code"].as_str(), error["message"].as_str());
         shown += &format!("{} {} {}\n", answer.status, code.unwrap(), message.unwrap());
     }
-    assert_snapshot!(fold(&shown), @r#"
-    400 METERING_BODY the body is not the JSON object expected here: invalid type:
-      sequence, expected a map at line 1 column 0
+    assert_snapshot!(shown, @r#"
+    400 METERING_BODY the body is not the JSON object expected here: invalid type: sequence, expected a map at line 1 column 0
     400 METERING_FIELD_MISSING jobType is missing
     400 METERING_FIELD_MISSING startDate is missing
     400 METERING_BODY startDate is 5: expected a string
     400 METERING_DATE endDate is "31.01.2026": expected such as 2024-08-12T00:00:00Z
-    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2025-12-31T00:00:00Z:
-      expected the end not before the start and at most 180 days
-    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2026-07-02T00:00:00Z:
-      expected the end not before the start and at most 180 days
+    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2025-12-31T00:00:00Z: expected the end not before the start and at most 180 days
+    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2026-07-02T00:00:00Z: expected the end not before the start and at most 180 days
     400 METERING_JOB_TYPE jobType is "JOB": expected SUMMARY, PROJECT_FOLDER or ASSET
-    400 METERING_UNSUPPORTED jobType ASSET is not available: ask for SUMMARY
-    400 METERING_UNSUPPORTED jobType PROJECT_FOLDER is not available: ask for SUMMARY
     400 METERING_FLAG allLinkedOrgs is "yes": expected TRUE or FALSE
-    400 METERING_CALLBACK callbackUrl is not an http or https URL of at most 2048
-      characters
-    400 METERING_FIELD_MISSING meterId is missing: it is required when allMeters is
-      FALSE
+    400 METERING_BODY combinedMeterUsage is 1: expected a string
+    400 METERING_RANGE startDate 2026-01-01T00:00:00Z to endDate 2026-07-02T00:00:00Z: expected the end not before the start and at most 180 days
+    400 METERING_CALLBACK callbackUrl is not an http or https URL of at most 2048 characters
+    400 METERING_FIELD_MISSING meterId is missing: it is required when allMeters is FALSE
     400 METERING_METER meterId is "unknown": no meter of this account
     400 METERING_METER meterId is "3TaYTMo6BFYeNIABfVmH0n": no meter of this account
-    400 METERING_UNSUPPORTED allMeters TRUE is not available: name one meterId
     "#);
 }
 
@@ -81,8 +74,11 @@ async fn a_meter_without_a_report_and_one_folder_day_too_many_are_refused() {
     assert_eq!(refused.json()["error"]["code"], "METERING_METER");
     let mut body = with("jobType", json!("PROJECT_FOLDER"));
     body["endDate"] = json!("2026-02-02T00:00:00Z");
-    let refused = post(&server, &session, EXPORTS, &body).await;
-    assert_eq!(refused.json()["error"]["code"], "METERING_RANGE");
+    for kind in ["PROJECT_FOLDER", "ASSET"] {
+        body["jobType"] = json!(kind);
+        let refused = post(&server, &session, EXPORTS, &body).await;
+        assert_eq!(refused.json()["error"]["code"], "METERING_RANGE");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,120 @@
+//! Leases, step by step: a worker that lives keeps its job, one that stopped loses it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ids::ExportId;
+use export::Result;
+use metadata::ExportStatus;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
+use usage::traits::SequencedBatch;
+use usage::{EmbeddedStore, UsageStore};
+
+use crate::jobs::{linked, usage};
+use crate::world::{LEASE_SECONDS, World};
+
+/// A step longer than a third of a lease, the time between two heartbeats.
+const STEP_SECONDS: u32 = 11;
+
+/// A store whose totals wait until it is opened.
+#[derive(Debug)]
+struct Gated {
+    store: Arc<EmbeddedStore>,
+    waits: Notify,
+    gate: Semaphore,
+}
+
+#[async_trait]
+impl UsageStore for Gated {
+    async fn insert(&self, batch: SequencedBatch) -> usage::Result<()> {
+        self.store.insert(batch).await
+    }
+
+    async fn scan(&self, query: ScanQuery, as_of: u64) -> usage::Result<Batches> {
+        self.store.scan(query, as_of).await
+    }
+
+    async fn totals(&self, query: TotalsQuery, as_of: u64) -> usage::Result<Vec<TotalRow>> {
+        self.waits.notify_one();
+        let _open = self.gate.acquire().await;
+        self.store.totals(query, as_of).await
+    }
+
+    async fn events(&self, query: EventsQuery, as_of: u64) -> usage::Result<Vec<StoredEvent>> {
+        self.store.events(query, as_of).await
+    }
+
+    async fn watermark(&self) -> usage::Result<u64> {
+        self.store.watermark().await
+    }
+}
+
+impl Gated {
+    fn open(&self) {
+        self.gate.add_permits(1);
+    }
+}
+
+/// A job whose worker is in the middle of it; from here on, time passes in steps only.
+async fn in_the_middle(
+    world: &World,
+) -> (ExportId, Arc<Gated>, JoinHandle<Result<Option<ExportId>>>) {
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    let gated = Arc::new(Gated {
+        store: Arc::clone(&world.store),
+        waits: Notify::new(),
+        gate: Semaphore::new(0),
+    });
+    let worker = world.worker_on(Arc::<Gated>::clone(&gated), 1);
+    let job = tokio::spawn(async move { worker.tick().await });
+    gated.waits.notified().await;
+    tokio::time::pause();
+    (export, gated, job)
+}
+
+#[tokio::test]
+async fn a_job_longer_than_its_lease_stays_with_its_worker_while_that_lives() {
+    let world = World::new().await;
+    let (export, gated, job) = in_the_middle(&world).await;
+    for _ in 0..9 {
+        let before = world.export(export).await.lease_expires_at;
+        world.pass(i64::from(STEP_SECONDS));
+        tokio::time::advance(Duration::from_secs(u64::from(STEP_SECONDS))).await;
+        while world.export(export).await.lease_expires_at == before {
+            tokio::task::yield_now().await;
+        }
+        let other = world.worker(1).tick().await.unwrap();
+        assert_eq!(other, None, "nobody takes it over");
+    }
+    tokio::time::resume();
+    gated.open();
+    assert_eq!(job.await.unwrap().unwrap(), Some(export));
+    let done = world.export(export).await;
+    assert_eq!((done.status, done.fence), (ExportStatus::Success, 1));
+}
+
+#[tokio::test]
+async fn a_stopped_worker_is_replaced_and_publishes_nothing_when_it_wakes() {
+    let world = World::new().await;
+    let (export, gated, job) = in_the_middle(&world).await;
+    world.pass(LEASE_SECONDS + 1);
+    assert_eq!(world.worker(1).tick().await.unwrap(), Some(export));
+    let done = world.export(export).await;
+    assert_eq!((done.status, done.fence), (ExportStatus::Success, 2));
+    world.artifacts.remove(export).await.unwrap();
+
+    tokio::time::resume();
+    gated.open();
+    assert_eq!(
+        job.await.unwrap().unwrap(),
+        Some(export),
+        "it wakes and gives up"
+    );
+    assert_eq!(world.export(export).await, done);
+    let put = world.artifacts.manifest(export).await;
+    assert!(put.is_err(), "nothing was put again");
+}
