@@ -14,7 +14,8 @@ impl Metadata {
     /// Takes the next export: new ones and those whose lease lapsed.
     ///
     /// The organization with the fewest running exports goes first, then the oldest export. The
-    /// pins of the first claim are kept by every later one, and so is a watermark that was asked for.
+    /// pins of the first claim are kept by every later one, and so is a watermark that was asked
+    /// for.
     pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
         let mut transaction = self.database.begin().await?;
         transaction.lock("exports").await?;
