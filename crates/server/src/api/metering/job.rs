@@ -34,6 +34,10 @@ pub struct JobOut {
     /// Null unless one was asked for; absent in the answer of the older summary resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
+    #[expect(
+        clippy::option_option,
+        reason = "an id, null and absent are three answers"
+    )]
     meter_id: Option<Option<MeterId>>,
     /// As sent.
     start_date: String,
