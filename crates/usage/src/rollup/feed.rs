@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Decimal128Type;
 use arrow_array::{Array, Decimal128Array, RecordBatch};
 
 use super::{FINE_DIMENSIONS, RollupWriter, dimensions, hour_of};
@@ -66,6 +65,11 @@ impl Rollups {
         let fine = self.fine.iter().map(|column| batch.column(*column));
         let fine: Vec<Strings<'_>> = fine.map(Strings::of).collect();
         for run in runs(&keys) {
+            let rules = self.rules.iter().enumerate();
+            let units: Vec<(usize, &Decimal128Array)> = rules
+                .filter(|(_, (event_type, _))| event_type == run.event_type)
+                .map(|(rule, (_, column))| (rule, batch.column(*column).as_primitive()))
+                .collect();
             let mut rest = run.rows.clone();
             while !rest.is_empty() {
                 let hour = hour_of(keys.time[rest.start]);
@@ -73,13 +77,7 @@ impl Rollups {
                 let end = rest.start + times.partition_point(|time| hour_of(*time) == hour);
                 for level in &mut self.levels {
                     level.turn_to(run.organization, run.event_type, hour)?;
-                    let rules = self.rules.iter().enumerate();
-                    for (rule, (_, column)) in
-                        rules.filter(|(_, (event_type, _))| event_type == run.event_type)
-                    {
-                        let units = batch.column(*column).as_primitive::<Decimal128Type>();
-                        add(level, rule, units, &keys, &fine, rest.start..end)?;
-                    }
+                    add(level, &units, &keys, &fine, rest.start..end)?;
                 }
                 rest = end..rest.end;
             }
@@ -96,23 +94,23 @@ impl Rollups {
 
 fn add(
     level: &mut RollupWriter,
-    rule: usize,
-    units: &Decimal128Array,
+    units: &[(usize, &Decimal128Array)],
     keys: &Keys<'_>,
     fine: &[Strings<'_>],
     rows: std::ops::Range<usize>,
 ) -> Result<()> {
     let held = dimensions(level.level()).len();
     let mut values = vec![None; held];
-    for row in rows.filter(|row| units.is_valid(*row)) {
+    let read = |row: usize| units.iter().filter(move |(_, units)| units.is_valid(row));
+    for row in rows.filter(|row| read(*row).next().is_some()) {
         if level.is_given_up() {
             break;
         }
         for (value, column) in values.iter_mut().zip(fine) {
             *value = column.get(row);
         }
-        let reading = (units.value(row), keys.time[row], keys.sequence[row]);
-        level.add(rule, &values, reading)?;
+        let readings = read(row).map(|(rule, units)| (*rule, units.value(row)));
+        level.add(&values, readings, (keys.time[row], keys.sequence[row]))?;
     }
     Ok(())
 }
