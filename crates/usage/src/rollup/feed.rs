@@ -24,13 +24,14 @@ pub(crate) struct Rollups {
 }
 
 impl Rollups {
-    /// Creates the files; `rows` are those of the segment with these columns.
+    /// Creates the files; `rows` are those of the segment with these columns. From
+    /// `fine_rows_min` rows on there is a level 2.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         folder: &Path,
         segment_file: &str,
         columns: &[Column],
-        rows: u64,
+        (rows, fine_rows_min): (u64, u64),
     ) -> Result<Self> {
         let (mut rules, mut names) = (Vec::new(), Vec::new());
         for (index, column) in columns.iter().enumerate() {
@@ -46,8 +47,9 @@ impl Rollups {
         let fine: Vec<usize> = fine.filter_map(place).collect();
         let mut levels = Vec::new();
         // A rollup of level 2 as long as half the rows is no shorter way than the rows.
-        let worth = [(1, u64::MAX), (2, rows / 2)];
-        for (level, rows_max) in worth.into_iter().filter(|_| !rules.is_empty()) {
+        let worth = [(1, u64::MAX), (2, rows / 2)].into_iter();
+        let levels_made = if rows < fine_rows_min { 1 } else { 2 };
+        for (level, rows_max) in worth.take(levels_made).filter(|_| !rules.is_empty()) {
             let names = names.clone();
             let writer = RollupWriter::create(disk, folder, segment_file, level, names, rows_max)?;
             levels.push(writer);

@@ -31,6 +31,8 @@ pub struct Shape {
     pub page_rows_max: usize,
     /// Fewest rows of a segment that are worth rollups.
     pub rollup_rows_min: u64,
+    /// Fewest rows of a segment that are worth a rollup of level 2: smaller ones are joined soon.
+    pub fine_rows_min: u64,
 }
 
 impl Default for Shape {
@@ -39,6 +41,7 @@ impl Default for Shape {
             group_rows_max: 128 * 1024,
             page_rows_max: 16 * 1024,
             rollup_rows_min: 16 * 1024,
+            fine_rows_min: 512 * 1024,
         }
     }
 }
@@ -169,7 +172,7 @@ impl SegmentWriter {
         let path = folder.join(file);
         let writer = CheckedWriter::create(disk, &path, schema, properties(&columns, shape))?;
         let rollups = (rows >= shape.rollup_rows_min)
-            .then(|| Rollups::create(disk, folder, file, &columns, rows));
+            .then(|| Rollups::create(disk, folder, file, &columns, (rows, shape.fine_rows_min)));
         Ok(Self {
             writer,
             rollups: rollups.transpose()?,
