@@ -22,6 +22,11 @@ macro_rules! dimensions {
                 match self { $(Self::$name => $key,)* }
             }
 
+            /// The dimension that data names by `key`.
+            fn of_key(key: &str) -> Option<Self> {
+                match key { $($key => Some(Self::$name),)* _ => None }
+            }
+
             /// The column's name in segments.
             pub fn column(self) -> &'static str {
                 match self { $(Self::$name => $column,)* }
@@ -80,8 +85,45 @@ dimensions! {
 impl Dimension {
     /// The dimension's value in an event's data; empty texts and over-long ones count as absent.
     pub fn value<'j>(self, data: &'j Json<'_>) -> Option<&'j str> {
-        data.get(self.key())
-            .and_then(Json::text)
-            .filter(|text| !text.is_empty() && text.len() <= DIMENSION_BYTES_MAX)
+        data.get(self.key()).and_then(text)
+    }
+
+    /// The values of all dimensions in an event's data, in column order: one pass over its members.
+    pub fn values<'j>(data: &'j Json<'_>) -> [Option<&'j str>; Self::ALL.len()] {
+        let mut values = [None; Self::ALL.len()];
+        if let Json::Object(members) = data {
+            for (key, value) in members {
+                if let Some(dimension) = Self::of_key(key) {
+                    values[dimension as usize] = text(value);
+                }
+            }
+        }
+        values
+    }
+}
+
+fn text<'j>(value: &'j Json<'_>) -> Option<&'j str> {
+    let text = value.text();
+    text.filter(|text| !text.is_empty() && text.len() <= DIMENSION_BYTES_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_pass_finds_what_looking_up_each_dimension_finds() {
+        let long = "x".repeat(DIMENSION_BYTES_MAX + 1);
+        let text = format!(
+            r#"{{"user":"u","project":"","coresUsed":2,"hours":1,"folder":null,"asset":"{long}",
+               "start":["s"],"taskId":"first","taskId":"last","appId":true}}"#
+        );
+        let json = Json::parse(&text).unwrap();
+        let values = Dimension::values(&json);
+        for (index, dimension) in Dimension::ALL.iter().enumerate() {
+            assert_eq!(values[index], dimension.value(&json), "{dimension:?}");
+        }
+        assert_eq!(values.iter().flatten().count(), 4);
+        assert_eq!(Dimension::values(&Json::Null), [None; Dimension::ALL.len()]);
     }
 }

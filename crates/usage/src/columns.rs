@@ -136,7 +136,12 @@ impl Column {
     pub(crate) fn repeats(&self) -> bool {
         !matches!(
             self,
-            Self::Sequence | Self::Time | Self::Received | Self::Id | Self::Data
+            Self::Sequence
+                | Self::Time
+                | Self::Received
+                | Self::Id
+                | Self::Data
+                | Self::Dimension(Dimension::TaskRunId)
         )
     }
 

@@ -17,7 +17,7 @@ use crate::row::Row;
 use crate::seen::run::write::RunWriter;
 use crate::seen::run::{Entry, Filters, RUN_FORMAT, Run};
 use crate::seen::{KeyMap, RunSet};
-use crate::segment::{self, Segment};
+use crate::segment::{self, Segment, Shape};
 use crate::shared::{PanicGuard, Shared, Tally, count, locked};
 use crate::snapshot::TailChunk;
 
@@ -138,19 +138,18 @@ fn tell(shared: &Shared, error: &Error) {
 /// Writes segment and run, and commits them; gives the number of rows.
 fn write(shared: &Arc<Shared>, rotated: &Rotated) -> Result<u64> {
     let flushed = locked(&shared.visible).flushed_through;
-    let rows: Vec<Row> = rotated
+    let rows: Vec<&Row> = rotated
         .chunks
         .iter()
         .flat_map(|chunk| &chunk.rows)
         .filter(|row| row.sequence > flushed)
-        .cloned()
         .collect();
     let (number, bytes) = (
         rows.len() as u64,
-        rows.iter().map(row_bytes).sum::<usize>() as u64,
+        rows.iter().map(|row| row_bytes(row)).sum::<usize>() as u64,
     );
     let stem = shared.file_stem(flushed + 1, rotated.through);
-    let files = (!rows.is_empty()).then(|| write_files(shared, &stem, flushed + 1, rotated, rows));
+    let files = (!rows.is_empty()).then(|| write_files(shared, &stem, flushed + 1, rotated, &rows));
     files
         .transpose()
         .and_then(|files| commit(shared, rotated, files))
@@ -178,12 +177,13 @@ fn write_files(
     stem: &str,
     first: u64,
     rotated: &Rotated,
-    rows: Vec<Row>,
+    rows: &[&Row],
 ) -> Result<Files> {
     let (disk, folders) = (&shared.disk, &shared.folders);
     let name = format!("{stem}.parquet");
     let layout = shared.current_layout();
-    let segment = segment::write(disk, &folders.segments, &name, rows, &layout)?;
+    let shape = Shape::default();
+    let segment = segment::write_rows(disk, &folders.segments, &name, rows, &layout, shape)?;
     let run = write_run(shared, stem, first, rotated)?;
     for folder in [&folders.segments, &folders.keys] {
         disk.sync_folder(folder)

@@ -15,7 +15,7 @@ use crate::rollup::RollupFile;
 
 use read::Footer;
 pub(crate) use read::{Ask, Bounds, GroupBounds, number_bounds, text_bounds};
-pub(crate) use write::SegmentWriter;
+pub(crate) use write::{SegmentWriter, write_rows};
 pub use write::{Shape, write, write_shaped};
 
 /// Version of the segment's form this release writes.

@@ -9,12 +9,18 @@ use arrow_array::builder::{
 use arrow_array::types::Int32Type;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use domain::aggregation::Value;
+use domain::dimension::Dimension;
 use domain::json::Json;
 use domain::limits::DIMENSION_BYTES_MAX;
 
 use super::{Column, Holds, PRECISION, SCALE, Strings, Texts, schema};
 use crate::error::{Error, Result};
 use crate::row::Row;
+
+/// Room for the data of a row, to begin with.
+const DATA_BYTES: usize = 256;
+/// Room for any other text of a row, to begin with.
+const TEXT_BYTES: usize = 12;
 
 /// Builds the columns of some rows, in the rows' order.
 pub(crate) fn build<'r>(
@@ -23,6 +29,7 @@ pub(crate) fn build<'r>(
     texts: Texts,
 ) -> Result<RecordBatch> {
     let parses = columns.iter().any(Column::is_derived);
+    let splits = has_dimension(columns);
     let mut builders = builders(columns, texts, rows.len());
     for row in rows {
         let json = if parses {
@@ -34,6 +41,7 @@ pub(crate) fn build<'r>(
             event_type: &row.event_type,
             conflicts: row.conflict_with.is_some(),
             data: &json,
+            dimensions: dimensions(splits, &json),
         };
         for (builder, column) in builders.iter_mut().zip(columns) {
             builder.push(column, row, &fact);
@@ -51,12 +59,14 @@ pub(crate) fn derive(
     stored: &Stored<'_>,
 ) -> Result<Vec<ArrayRef>> {
     let mut builders = builders(columns, texts, stored.conflict_with.len());
+    let splits = has_dimension(columns);
     for row in 0..stored.conflict_with.len() {
         let json = parse(stored.data.get(row), stored.sequence[row])?;
         let fact = Fact {
             event_type: stored.event_type.at(row),
             conflicts: stored.conflict_with.is_valid(row),
             data: &json,
+            dimensions: dimensions(splits, &json),
         };
         for (builder, column) in builders.iter_mut().zip(columns) {
             builder.push_derived(column, &fact);
@@ -79,6 +89,23 @@ struct Fact<'a> {
     event_type: &'a str,
     conflicts: bool,
     data: &'a Json<'a>,
+    /// By [`Dimension`]; empty when no column asks for them.
+    dimensions: Dimensions<'a>,
+}
+
+type Dimensions<'a> = [Option<&'a str>; Dimension::ALL.len()];
+
+fn has_dimension(columns: &[Column]) -> bool {
+    let is_dimension = |column: &Column| matches!(column, Column::Dimension(_));
+    columns.iter().any(is_dimension)
+}
+
+fn dimensions<'a>(wanted: bool, data: &'a Json<'_>) -> Dimensions<'a> {
+    if wanted {
+        Dimension::values(data)
+    } else {
+        [None; Dimension::ALL.len()]
+    }
 }
 
 /// Parses the data of a row; a row without any reads as `null`.
@@ -109,7 +136,14 @@ fn builders(columns: &[Column], texts: Texts, rows: usize) -> Vec<Builder> {
         Holds::Text if texts == Texts::Coded && column.repeats() => {
             Builder::Coded(StringDictionaryBuilder::new())
         }
-        Holds::Text => Builder::Plain(StringBuilder::new()),
+        Holds::Text => {
+            let bytes = if *column == Column::Data {
+                DATA_BYTES
+            } else {
+                TEXT_BYTES
+            };
+            Builder::Plain(StringBuilder::with_capacity(rows, rows * bytes))
+        }
     };
     columns.iter().map(builder).collect()
 }
@@ -134,7 +168,7 @@ impl Builder {
 
     fn push_derived(&mut self, column: &Column, fact: &Fact<'_>) {
         match column {
-            Column::Dimension(dimension) => self.push_text(dimension.value(fact.data)),
+            Column::Dimension(dimension) => self.push_text(fact.dimensions[*dimension as usize]),
             Column::Path(path) => {
                 let text = path.find(fact.data).and_then(Json::text);
                 self.push_text(text.filter(|text| text.len() <= DIMENSION_BYTES_MAX));

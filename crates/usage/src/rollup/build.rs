@@ -1,6 +1,7 @@
 //! Rolls up rows while they are written: they come sorted, so one hour at a time is enough.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use arrow_schema::ArrowError;
 use domain::quantity::Total;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::{Rolled, SUM_PRECISION, dimensions, schema};
 use crate::checked::CheckedWriter;
@@ -43,10 +45,17 @@ type Values = Vec<Option<Box<str>>>;
 /// One row of the file.
 #[derive(Debug)]
 struct Group {
-    hour: Hour,
+    hour: Arc<Hour>,
     rule: usize,
-    values: Values,
+    values: Arc<Values>,
     rolled: Rolled,
+}
+
+/// What one hour and some values of the dimensions amount to, by rule.
+#[derive(Debug)]
+struct Cell {
+    values: Arc<Values>,
+    rolled: Vec<(usize, Rolled)>,
 }
 
 /// One level's file in the making.
@@ -60,11 +69,15 @@ pub(crate) struct RollupWriter {
     writer: Option<CheckedWriter>,
     rows: u64,
     rows_max: u64,
-    hour: Hour,
-    groups: Vec<(usize, Values, Rolled)>,
-    /// Places in `groups` by rule and values, spelled as bytes.
-    places: HashMap<Box<[u8]>, usize>,
+    hour: Arc<Hour>,
+    /// Groups of the hour: pairs of a rule and a cell.
+    groups: usize,
+    cells: Vec<Cell>,
+    /// Places in `cells` by values, spelled as bytes.
+    places: HashMap<Box<[u8]>, usize, SpelledHash>,
     key: Vec<u8>,
+    /// The values last asked for, and their place.
+    recent: Option<(Vec<u8>, usize)>,
     rules: Vec<String>,
     pending: Vec<Group>,
 }
@@ -97,10 +110,12 @@ impl RollupWriter {
             writer: Some(writer),
             rows: 0,
             rows_max,
-            hour: Hour::default(),
-            groups: Vec::new(),
-            places: HashMap::new(),
+            hour: Arc::default(),
+            groups: 0,
+            cells: Vec::new(),
+            places: HashMap::with_hasher(SpelledHash::new()),
             key: Vec::new(),
+            recent: None,
             rules,
             pending: Vec::new(),
         })
@@ -130,46 +145,75 @@ impl RollupWriter {
             return Ok(());
         }
         self.end_hour()?;
-        self.hour = Hour {
+        self.hour = Arc::new(Hour {
             organization: organization.to_owned(),
             event_type: event_type.to_owned(),
             start,
-        };
+        });
         Ok(())
     }
 
-    /// Adds a reading (units, time, sequence) to its group of the hour.
+    /// Adds the readings (rule, units) of a row to their groups of the hour.
     pub(crate) fn add(
         &mut self,
-        rule: usize,
         values: &[Option<&str>],
-        (units, time, sequence): (i128, i64, u64),
+        readings: impl Iterator<Item = (usize, i128)>,
+        (time, sequence): (i64, u64),
     ) -> Result<()> {
-        spell(&mut self.key, rule, values);
-        if let Some(place) = self.places.get(self.key.as_slice()) {
-            self.groups[*place].2.add(units, time, sequence);
-            return Ok(());
+        let place = self.place(values);
+        let rolled = &mut self.cells[place].rolled;
+        for (rule, units) in readings {
+            if let Some((_, rolled)) = rolled.iter_mut().find(|(held, _)| *held == rule) {
+                rolled.add(units, time, sequence);
+            } else {
+                rolled.push((rule, Rolled::new(units, time, sequence)));
+                self.groups += 1;
+            }
         }
-        let place = self.groups.len();
-        self.places.insert(self.key.as_slice().into(), place);
-        let values = values.iter().map(|value| value.map(Into::into)).collect();
-        self.groups
-            .push((rule, values, Rolled::new(units, time, sequence)));
-        let worth = self.rows + self.groups.len() as u64 <= self.rows_max;
-        if !worth || self.groups.len() > HOUR_GROUPS_MAX {
+        let worth = self.rows + self.groups as u64 <= self.rows_max;
+        if !worth || self.groups > HOUR_GROUPS_MAX {
             return self.give_up();
         }
         Ok(())
     }
 
+    /// The place in `cells` of the cell with these values.
+    fn place(&mut self, values: &[Option<&str>]) -> usize {
+        spell(&mut self.key, values);
+        if let Some((key, place)) = &self.recent
+            && *key == self.key
+        {
+            return *place;
+        }
+        let known = self.places.get(self.key.as_slice()).copied();
+        let place = known.unwrap_or_else(|| {
+            let values = values.iter().map(|value| value.map(Into::into)).collect();
+            self.cells.push(Cell {
+                values: Arc::new(values),
+                rolled: Vec::new(),
+            });
+            let place = self.cells.len() - 1;
+            self.places.insert(self.key.as_slice().into(), place);
+            place
+        });
+        let (recent, held) = self.recent.get_or_insert_default();
+        recent.clone_from(&self.key);
+        *held = place;
+        place
+    }
+
     fn end_hour(&mut self) -> Result<()> {
-        self.rows += self.groups.len() as u64;
-        self.places.clear();
-        let mut groups = std::mem::take(&mut self.groups);
+        self.rows += self.groups as u64;
+        self.clear_hour();
+        let mut groups: Vec<(usize, Arc<Values>, Rolled)> = Vec::new();
+        for Cell { values, rolled } in std::mem::take(&mut self.cells) {
+            let rolled = rolled.into_iter();
+            groups.extend(rolled.map(|(rule, rolled)| (rule, Arc::clone(&values), rolled)));
+        }
         groups.sort_unstable_by(|left, right| (left.0, &left.1).cmp(&(right.0, &right.1)));
         for (rule, values, rolled) in groups {
             self.pending.push(Group {
-                hour: self.hour.clone(),
+                hour: Arc::clone(&self.hour),
                 rule,
                 values,
                 rolled,
@@ -181,10 +225,17 @@ impl RollupWriter {
         Ok(())
     }
 
+    /// Forgets where the groups of the hour are.
+    fn clear_hour(&mut self) {
+        self.places.clear();
+        self.recent = None;
+        self.groups = 0;
+    }
+
     /// Ends without a file: so many rows are no shorter way than the segment's own.
     fn give_up(&mut self) -> Result<()> {
-        self.groups.clear();
-        self.places.clear();
+        self.clear_hour();
+        self.cells.clear();
         self.pending.clear();
         if self.writer.take().is_some() {
             let removed = self.disk.remove(&self.path);
@@ -228,10 +279,43 @@ impl RollupWriter {
     }
 }
 
-/// Spells a rule and values so that different ones never look the same.
-fn spell(key: &mut Vec<u8>, rule: usize, values: &[Option<&str>]) {
+/// Hashes spelled values with a seed nobody outside knows.
+#[derive(Debug, Clone)]
+struct SpelledHash(u64);
+
+impl SpelledHash {
+    fn new() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for SpelledHash {
+    type Hasher = SpelledHasher;
+
+    fn build_hasher(&self) -> SpelledHasher {
+        SpelledHasher(self.0)
+    }
+}
+
+struct SpelledHasher(u64);
+
+impl Hasher for SpelledHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64_with_seed(bytes, self.0);
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.0 ^= length as u64;
+    }
+}
+
+/// Spells values so that different ones never look the same.
+fn spell(key: &mut Vec<u8>, values: &[Option<&str>]) {
     key.clear();
-    key.extend(rule.to_le_bytes());
     for value in values {
         key.push(u8::from(value.is_some()));
         let text = value.unwrap_or_default();

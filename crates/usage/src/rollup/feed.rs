@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Decimal128Type;
 use arrow_array::{Array, Decimal128Array, RecordBatch};
 
 use super::{FINE_DIMENSIONS, RollupWriter, dimensions, hour_of};
@@ -25,13 +24,14 @@ pub(crate) struct Rollups {
 }
 
 impl Rollups {
-    /// Creates the files; `rows` are those of the segment with these columns.
+    /// Creates the files; `rows` are those of the segment with these columns. From
+    /// `fine_rows_min` rows on there is a level 2.
     pub(crate) fn create(
         disk: &Arc<dyn Disk>,
         folder: &Path,
         segment_file: &str,
         columns: &[Column],
-        rows: u64,
+        (rows, fine_rows_min): (u64, u64),
     ) -> Result<Self> {
         let (mut rules, mut names) = (Vec::new(), Vec::new());
         for (index, column) in columns.iter().enumerate() {
@@ -47,8 +47,9 @@ impl Rollups {
         let fine: Vec<usize> = fine.filter_map(place).collect();
         let mut levels = Vec::new();
         // A rollup of level 2 as long as half the rows is no shorter way than the rows.
-        let worth = [(1, u64::MAX), (2, rows / 2)];
-        for (level, rows_max) in worth.into_iter().filter(|_| !rules.is_empty()) {
+        let worth = [(1, u64::MAX), (2, rows / 2)].into_iter();
+        let levels_made = if rows < fine_rows_min { 1 } else { 2 };
+        for (level, rows_max) in worth.take(levels_made).filter(|_| !rules.is_empty()) {
             let names = names.clone();
             let writer = RollupWriter::create(disk, folder, segment_file, level, names, rows_max)?;
             levels.push(writer);
@@ -66,6 +67,11 @@ impl Rollups {
         let fine = self.fine.iter().map(|column| batch.column(*column));
         let fine: Vec<Strings<'_>> = fine.map(Strings::of).collect();
         for run in runs(&keys) {
+            let rules = self.rules.iter().enumerate();
+            let units: Vec<(usize, &Decimal128Array)> = rules
+                .filter(|(_, (event_type, _))| event_type == run.event_type)
+                .map(|(rule, (_, column))| (rule, batch.column(*column).as_primitive()))
+                .collect();
             let mut rest = run.rows.clone();
             while !rest.is_empty() {
                 let hour = hour_of(keys.time[rest.start]);
@@ -73,13 +79,7 @@ impl Rollups {
                 let end = rest.start + times.partition_point(|time| hour_of(*time) == hour);
                 for level in &mut self.levels {
                     level.turn_to(run.organization, run.event_type, hour)?;
-                    let rules = self.rules.iter().enumerate();
-                    for (rule, (_, column)) in
-                        rules.filter(|(_, (event_type, _))| event_type == run.event_type)
-                    {
-                        let units = batch.column(*column).as_primitive::<Decimal128Type>();
-                        add(level, rule, units, &keys, &fine, rest.start..end)?;
-                    }
+                    add(level, &units, &keys, &fine, rest.start..end)?;
                 }
                 rest = end..rest.end;
             }
@@ -96,23 +96,23 @@ impl Rollups {
 
 fn add(
     level: &mut RollupWriter,
-    rule: usize,
-    units: &Decimal128Array,
+    units: &[(usize, &Decimal128Array)],
     keys: &Keys<'_>,
     fine: &[Strings<'_>],
     rows: std::ops::Range<usize>,
 ) -> Result<()> {
     let held = dimensions(level.level()).len();
     let mut values = vec![None; held];
-    for row in rows.filter(|row| units.is_valid(*row)) {
+    let read = |row: usize| units.iter().filter(move |(_, units)| units.is_valid(row));
+    for row in rows.filter(|row| read(*row).next().is_some()) {
         if level.is_given_up() {
             break;
         }
         for (value, column) in values.iter_mut().zip(fine) {
             *value = column.get(row);
         }
-        let reading = (units.value(row), keys.time[row], keys.sequence[row]);
-        level.add(rule, &values, reading)?;
+        let readings = read(row).map(|(rule, units)| (*rule, units.value(row)));
+        level.add(&values, readings, (keys.time[row], keys.sequence[row]))?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use domain::dimension::Dimension;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -123,7 +124,8 @@ impl Footer {
 
 /// The same columns with texts coded, but for those that hardly repeat.
 fn coded_schema(plain: &SchemaRef) -> SchemaRef {
-    let spelled_out = [Column::Data.name(), Column::Id.name()];
+    let run_id = Column::Dimension(Dimension::TaskRunId);
+    let spelled_out = [Column::Data, Column::Id, run_id].map(|column| column.name());
     let fields = plain.fields().iter().map(|field| {
         if *field.data_type() == DataType::Utf8 && !spelled_out.contains(field.name()) {
             Field::new(field.name(), columns::coded(), field.is_nullable())

@@ -1,6 +1,6 @@
 //! Writes sorted rows as a segment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::rollup::Rollups;
 use crate::row::Row;
 
 /// Rows turned into columns at once.
-const CONVERT_ROWS: usize = 8 * 1024;
+const CONVERT_ROWS: usize = 2 * 1024;
 
 /// How a segment's rows are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub struct Shape {
     pub page_rows_max: usize,
     /// Fewest rows of a segment that are worth rollups.
     pub rollup_rows_min: u64,
+    /// Fewest rows of a segment that are worth a rollup of level 2: smaller ones are joined soon.
+    pub fine_rows_min: u64,
 }
 
 impl Default for Shape {
@@ -39,6 +41,7 @@ impl Default for Shape {
             group_rows_max: 128 * 1024,
             page_rows_max: 16 * 1024,
             rollup_rows_min: 16 * 1024,
+            fine_rows_min: 512 * 1024,
         }
     }
 }
@@ -50,7 +53,7 @@ pub fn write(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     file: &str,
-    rows: Vec<Row>,
+    rows: &[Row],
     layout: &Layout,
 ) -> Result<SegmentEntry> {
     write_shaped(disk, folder, file, rows, layout, Shape::default())
@@ -61,7 +64,20 @@ pub fn write_shaped(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     file: &str,
-    mut rows: Vec<Row>,
+    rows: &[Row],
+    layout: &Layout,
+    shape: Shape,
+) -> Result<SegmentEntry> {
+    let rows: Vec<&Row> = rows.iter().collect();
+    write_rows(disk, folder, file, &rows, layout, shape)
+}
+
+/// As [`write_shaped()`], from rows that others may hold, too.
+pub(crate) fn write_rows(
+    disk: &Arc<dyn Disk>,
+    folder: &Path,
+    file: &str,
+    rows: &[&Row],
     layout: &Layout,
     shape: Shape,
 ) -> Result<SegmentEntry> {
@@ -70,29 +86,61 @@ pub fn write_shaped(
         return Err(Error::Internal("a segment needs a row".into()));
     };
     let count = rows.len() as u64;
-    sort(&mut rows);
-    let mut event_types: Vec<&str> = rows.iter().map(|row| row.event_type.as_str()).collect();
-    event_types.dedup();
-    let reads = |event_type: &str| event_types.contains(&event_type);
-    let columns = Column::all(layout, |rule| reads(&rule.event_type));
+    let Sorted { rows, event_types } = sort(rows);
+    let columns = Column::all(layout, |rule| {
+        event_types.contains(rule.event_type.as_str())
+    });
     let mut writer =
-        SegmentWriter::create(disk, folder, file, columns, Texts::Coded, (shape, count))?;
+        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, (shape, count))?;
     for chunk in rows.chunks(CONVERT_ROWS) {
-        let batch = columns::build(chunk.iter(), writer.columns(), Texts::Coded)?;
+        let batch = columns::build(chunk.iter().copied(), writer.columns(), Texts::Plain)?;
         writer.push(&batch)?;
     }
-    drop(rows);
     writer.finish(first, last, layout)
 }
 
-/// Sorts rows as segments hold them.
-fn sort(rows: &mut [Row]) {
-    rows.sort_unstable_by(|left, right| {
-        let key = |row: &Row| (row.time_ns, row.sequence);
-        (left.organization.cmp(&right.organization))
-            .then_with(|| left.event_type.cmp(&right.event_type))
-            .then_with(|| key(left).cmp(&key(right)))
-    });
+/// Rows as segments hold them.
+struct Sorted<'r> {
+    rows: Vec<&'r Row>,
+    event_types: BTreeSet<&'r str>,
+}
+
+/// Sorts rows as segments hold them. Texts are compared once per distinct pair of organization
+/// and event type: numbers decide the rest.
+fn sort<'r>(rows: &[&'r Row]) -> Sorted<'r> {
+    let pair = |row: &'r Row| (row.organization.as_str(), row.event_type.as_str());
+    let mut ranks: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut last = None;
+    for row in rows {
+        if last != Some(pair(row)) {
+            last = Some(pair(row));
+            ranks.insert(pair(row), 0);
+        }
+    }
+    (0..)
+        .zip(ranks.values_mut())
+        .for_each(|(rank, of)| *of = rank);
+    let mut recent = None;
+    let mut rank = |row: &'r Row| match recent {
+        Some((held, rank)) if held == pair(row) => rank,
+        _ => {
+            let rank = ranks[&pair(row)];
+            recent = Some((pair(row), rank));
+            rank
+        }
+    };
+    let mut keyed: Vec<(usize, i64, u64, &Row)> = rows
+        .iter()
+        .map(|row| (rank(row), row.time_ns, row.sequence, *row))
+        .collect();
+    keyed.sort_unstable_by_key(|(rank, time, sequence, _)| (*rank, *time, *sequence));
+    Sorted {
+        rows: keyed.into_iter().map(|(.., row)| row).collect(),
+        event_types: ranks
+            .into_keys()
+            .map(|(_, event_type)| event_type)
+            .collect(),
+    }
 }
 
 /// A segment in the making: takes batches in order.
@@ -124,7 +172,7 @@ impl SegmentWriter {
         let path = folder.join(file);
         let writer = CheckedWriter::create(disk, &path, schema, properties(&columns, shape))?;
         let rollups = (rows >= shape.rollup_rows_min)
-            .then(|| Rollups::create(disk, folder, file, &columns, rows));
+            .then(|| Rollups::create(disk, folder, file, &columns, (rows, shape.fine_rows_min)));
         Ok(Self {
             writer,
             rollups: rollups.transpose()?,
@@ -221,16 +269,17 @@ fn properties(columns: &[Column], shape: Shape) -> WriterProperties {
             properties = properties.set_column_dictionary_enabled(path.clone(), false);
         }
         properties = match column {
-            Column::Sequence | Column::Time | Column::Received => {
+            Column::Sequence | Column::Time => {
                 properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
             }
+            Column::Received => properties
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED)
+                .set_column_statistics_enabled(path, EnabledStatistics::None),
             Column::Organization | Column::EventType => {
                 properties.set_column_statistics_enabled(path, EnabledStatistics::Page)
             }
-            Column::Data | Column::Id => {
-                properties.set_column_statistics_enabled(path, EnabledStatistics::None)
-            }
-            _ => properties,
+            // Reads choose row groups by the four columns above.
+            _ => properties.set_column_statistics_enabled(path, EnabledStatistics::None),
         };
     }
     properties.build()

@@ -64,7 +64,7 @@ impl Assembled {
         *files += 1;
         let file = format!("{files}.parquet");
         let folder = self.folder.path();
-        let entry = segment::write_shaped(&self.disk, folder, &file, rows, layout, shape).unwrap();
+        let entry = segment::write_shaped(&self.disk, folder, &file, &rows, layout, shape).unwrap();
         snapshot.flushed_through = entry.last;
         let opened = Segment::open(&self.disk, folder, &entry).unwrap();
         snapshot.segments.push(opened);

@@ -79,8 +79,8 @@ fn a_flipped_bit_anywhere_is_found_and_the_file_is_named() {
         row.data = Some(format!("{{\"n\":{sequence},\"noise\":{noise:?}}}").into());
         row
     });
-    let rows = rows.collect();
-    let entry = segment::write(&disk, folder.path(), "s.parquet", rows, &layout()).unwrap();
+    let rows: Vec<_> = rows.collect();
+    let entry = segment::write(&disk, folder.path(), "s.parquet", &rows, &layout()).unwrap();
     read_all(&disk, folder.path(), &entry).unwrap();
     let path = folder.path().join("s.parquet");
     let sound = std::fs::read(&path).unwrap();
@@ -145,8 +145,8 @@ fn a_flipped_bit_in_a_rollup_is_found_and_the_file_is_named() {
         rollup_rows_min: 1,
         ..Shape::default()
     };
-    let rows = (1..=1500).map(|sequence| usage_row(sequence, 1)).collect();
-    let entry = segment::write_shaped(&disk, folder.path(), "s", rows, &layout(), shape).unwrap();
+    let rows: Vec<_> = (1..=1500).map(|sequence| usage_row(sequence, 1)).collect();
+    let entry = segment::write_shaped(&disk, folder.path(), "s", &rows, &layout(), shape).unwrap();
     let levels: Vec<u8> = entry.rollups.iter().map(|rollup| rollup.level).collect();
     assert_eq!(levels, [1, 2]);
     std::fs::remove_file(folder.path().join("s")).unwrap();

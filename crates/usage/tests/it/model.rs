@@ -34,6 +34,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             group_rows_max,
             page_rows_max,
             rollup_rows_min,
+            fine_rows_min: 0,
         })
     };
     let flush = (random::layout(), shape(), any::<bool>());
@@ -137,6 +138,7 @@ fn many_rows_merge_across_batches_and_row_groups() {
         group_rows_max: 1000,
         page_rows_max: 300,
         rollup_rows_min: 0,
+        fine_rows_min: 0,
     };
     for part in rows.chunks(2500) {
         store.append(part.to_vec());
@@ -178,6 +180,7 @@ fn whole_hours_of_flushed_usage_need_no_rows() {
     store.append(rows.clone());
     let shape = Shape {
         rollup_rows_min: 0,
+        fine_rows_min: 0,
         ..Shape::default()
     };
     store.flush(&layout, shape, false);
