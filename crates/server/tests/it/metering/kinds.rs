@@ -58,7 +58,11 @@ impl Scene {
                 "time": time, "organization": owner, "data": data,
             })
         };
-        let run = |hours: Value, project: &str| json!({"hours": hours, "project": project, "asset": "N1", "status": "SUCCESS"});
+        let run = |hours: Value, project: &str| {
+            json!({
+                "hours": hours, "project": project, "asset": "N1", "status": "SUCCESS",
+            })
+        };
         let events = json!([
             event("1", "flight", root, run(json!("1.5"), "JFK")),
             event("2", "flight", root, run(json!(0.25), "EWR")),
