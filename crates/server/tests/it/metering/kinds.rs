@@ -51,14 +51,18 @@ impl Scene {
         let sub = OrganizationKind::SubOrganization;
         let child = server.organization("Child", sub, root).await;
         let key = server.key(root, Role::Writer).await;
-        let event = |id: &str, kind: &str, organization: OrganizationId, data: Value| {
+        let event = |id: &str, kind: &str, owner: OrganizationId, data: Value| {
+            let time = format!("2026-01-05T1{id}:00:00Z");
             json!({
                 "specversion": "1.0", "id": id, "source": "test", "type": kind, "subject": "s",
-                "time": format!("2026-01-05T1{id}:00:00Z"), "organization": organization,
-                "data": data,
+                "time": time, "organization": owner, "data": data,
             })
         };
-        let run = |hours: Value, project: &str| json!({"hours": hours, "project": project, "asset": "N1", "status": "SUCCESS"});
+        let run = |hours: Value, project: &str| {
+            json!({
+                "hours": hours, "project": project, "asset": "N1", "status": "SUCCESS",
+            })
+        };
         let events = json!([
             event("1", "flight", root, run(json!("1.5"), "JFK")),
             event("2", "flight", root, run(json!(0.25), "EWR")),
