@@ -174,7 +174,7 @@ fn january() -> Value {
     json!({"startDate": "2026-01-02T00:00:00Z", "endDate": "2026-01-31T23:59:59Z"})
 }
 
-fn with(fields: Value) -> Value {
+fn with(fields: &Value) -> Value {
     let mut request = january();
     let more = fields.as_object().unwrap().clone();
     request.as_object_mut().unwrap().extend(more);
@@ -189,7 +189,7 @@ fn keys(answer: &Value) -> String {
 #[tokio::test]
 async fn a_summary_of_the_organization_alone_is_one_file() {
     let scene = Scene::new().await;
-    let request = with(json!({"jobType": "SUMMARY"}));
+    let request = with(&json!({"jobType": "SUMMARY"}));
     let (posted, files) = scene.fetch("ExportMeteringData", request).await;
     assert_eq!(
         (&posted["meterId"], posted.get("allMeters")),
@@ -221,7 +221,7 @@ async fn the_older_resource_gives_everything_below_in_a_file_each_or_in_one() {
     assert_eq!(usage(scene.child), "2.0000000000");
     assert_eq!(usage(scene.root), "1.0000000000 1.7500000000 null");
     let (posted, files) = scene
-        .fetch(older, with(json!({"combinedMeterUsage": "true"})))
+        .fetch(older, with(&json!({"combinedMeterUsage": "true"})))
         .await;
     assert_eq!(posted["combinedMeterUsage"], "TRUE");
     let table = &files[&format!("{}.csv", scene.root)];
@@ -235,7 +235,7 @@ async fn the_older_resource_gives_everything_below_in_a_file_each_or_in_one() {
 #[tokio::test]
 async fn consumption_is_told_apart_by_project_and_folder() {
     let scene = Scene::new().await;
-    let request = with(json!({"jobType": "PROJECT_FOLDER", "allLinkedOrgs": true}));
+    let request = with(&json!({"jobType": "PROJECT_FOLDER", "allLinkedOrgs": true}));
     let (_, files) = scene.fetch("ExportMeteringData", request).await;
     let header = "Date,Project,Folder,Org ID,Org Type,Consumption (IPUs)";
     assert!(files.values().all(|table| table.header == header));
@@ -252,7 +252,7 @@ async fn consumption_is_told_apart_by_project_and_folder() {
 #[tokio::test]
 async fn consumption_is_told_apart_by_asset_of_one_meter_or_of_all() {
     let scene = Scene::new().await;
-    let one = with(json!({"jobType": "ASSET", "meterId": METER, "allLinkedOrgs": "TRUE"}));
+    let one = with(&json!({"jobType": "ASSET", "meterId": METER, "allLinkedOrgs": "TRUE"}));
     let (posted, files) = scene.fetch("ExportMeteringData", one).await;
     assert_eq!(posted["meterId"], METER);
     assert_eq!(files.len(), 1, "the requester's alone");
@@ -264,7 +264,7 @@ async fn consumption_is_told_apart_by_asset_of_one_meter_or_of_all() {
     );
     assert_eq!(table.column("Usage"), "0.250000000000 1.500000000000");
     assert_eq!(table.column("Asset Name"), "N1 N1");
-    let all = with(json!({"jobType": "ASSET"}));
+    let all = with(&json!({"jobType": "ASSET"}));
     let (posted, files) = scene.fetch("ExportMeteringData", all).await;
     assert_eq!(posted["meterId"], Value::Null);
     let table = &files[&format!("{}.csv", scene.root)];
@@ -275,7 +275,9 @@ async fn consumption_is_told_apart_by_asset_of_one_meter_or_of_all() {
 async fn jobs_of_one_meter_or_of_all_are_listed_with_those_that_failed() {
     let scene = Scene::new().await;
     let resource = "ExportServiceJobLevelMeteringData";
-    let (posted, files) = scene.fetch(resource, with(json!({"meterId": METER}))).await;
+    let (posted, files) = scene
+        .fetch(resource, with(&json!({"meterId": METER})))
+        .await;
     assert_eq!(
         (&posted["allMeters"], &posted["meterId"]),
         (&json!("FALSE"), &json!(METER))
@@ -284,7 +286,7 @@ async fn jobs_of_one_meter_or_of_all_are_listed_with_those_that_failed() {
     assert_eq!((files.len(), table.header.as_str()), (1, JOBS));
     assert_eq!(table.column("Status"), "SUCCESS SUCCESS ERROR");
     assert_eq!(table.column("Metered Value"), "1.5 0.25 ");
-    let all = with(json!({"meterId": METER, "allMeters": "TRUE"}));
+    let all = with(&json!({"meterId": METER, "allMeters": "TRUE"}));
     let (posted, files) = scene.fetch(resource, all).await;
     assert_eq!(
         (&posted["allMeters"], &posted["meterId"]),
