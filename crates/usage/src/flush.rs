@@ -149,7 +149,7 @@ fn write(shared: &Arc<Shared>, rotated: &Rotated) -> Result<u64> {
         rows.iter().map(|row| row_bytes(row)).sum::<usize>() as u64,
     );
     let stem = shared.file_stem(flushed + 1, rotated.through);
-    let files = (!rows.is_empty()).then(|| write_files(shared, &stem, flushed + 1, rotated, rows));
+    let files = (!rows.is_empty()).then(|| write_files(shared, &stem, flushed + 1, rotated, &rows));
     files
         .transpose()
         .and_then(|files| commit(shared, rotated, files))
@@ -177,7 +177,7 @@ fn write_files(
     stem: &str,
     first: u64,
     rotated: &Rotated,
-    rows: Vec<&Row>,
+    rows: &[&Row],
 ) -> Result<Files> {
     let (disk, folders) = (&shared.disk, &shared.folders);
     let name = format!("{stem}.parquet");

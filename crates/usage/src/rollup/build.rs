@@ -163,12 +163,11 @@ impl RollupWriter {
         let place = self.place(values);
         let rolled = &mut self.cells[place].rolled;
         for (rule, units) in readings {
-            match rolled.iter_mut().find(|(held, _)| *held == rule) {
-                Some((_, rolled)) => rolled.add(units, time, sequence),
-                None => {
-                    rolled.push((rule, Rolled::new(units, time, sequence)));
-                    self.groups += 1;
-                }
+            if let Some((_, rolled)) = rolled.iter_mut().find(|(held, _)| *held == rule) {
+                rolled.add(units, time, sequence);
+            } else {
+                rolled.push((rule, Rolled::new(units, time, sequence)));
+                self.groups += 1;
             }
         }
         let worth = self.rows + self.groups as u64 <= self.rows_max;

@@ -68,8 +68,10 @@ pub fn write_shaped(
     layout: &Layout,
     shape: Shape,
 ) -> Result<SegmentEntry> {
-    let rows = rows.iter().collect();
-    write_rows(disk, folder, file, rows, layout, shape)
+    let borrowed: Vec<&Row> = rows.iter().collect();
+    let written = write_rows(disk, folder, file, &borrowed, layout, shape);
+    drop(rows);
+    written
 }
 
 /// As [`write_shaped()`], from rows that others may hold, too.
@@ -77,7 +79,7 @@ pub(crate) fn write_rows(
     disk: &Arc<dyn Disk>,
     folder: &Path,
     file: &str,
-    rows: Vec<&Row>,
+    rows: &[&Row],
     layout: &Layout,
     shape: Shape,
 ) -> Result<SegmentEntry> {
@@ -86,7 +88,7 @@ pub(crate) fn write_rows(
         return Err(Error::Internal("a segment needs a row".into()));
     };
     let count = rows.len() as u64;
-    let Sorted { rows, event_types } = sort(&rows);
+    let Sorted { rows, event_types } = sort(rows);
     let columns = Column::all(layout, |rule| {
         event_types.contains(rule.event_type.as_str())
     });
