@@ -47,11 +47,11 @@ impl Options {
             folder: folder.into(),
             holder: format!("process {}", std::process::id()),
             flush_rows: 250_000,
-            flush_bytes: 64 << 20,
+            flush_bytes: 48 << 20,
             flush_age_ms: 60_000,
             unflushed_rows_max: 1_000_000,
-            unflushed_bytes_max: 192 << 20,
-            queue_bytes_max: 64 << 20,
+            unflushed_bytes_max: 128 << 20,
+            queue_bytes_max: 32 << 20,
         }
     }
 }

@@ -143,6 +143,7 @@ fn a_flipped_bit_in_a_rollup_is_found_and_the_file_is_named() {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let shape = Shape {
         rollup_rows_min: 1,
+        fine_rows_min: 1,
         ..Shape::default()
     };
     let rows: Vec<_> = (1..=1500).map(|sequence| usage_row(sequence, 1)).collect();
