@@ -19,6 +19,7 @@ use jiff::SignedDuration;
 use metadata::{Artifact, Claim, Claimed, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use tracing::Instrument;
 use usage::UsageStore;
 
 use crate::artifact::{Artifacts, Stored};
@@ -211,7 +212,15 @@ impl Worker {
     }
 
     /// Makes a claimed job's artifact while the lease is kept, and ends the job either way.
+    ///
+    /// What is logged meanwhile names the request that asked for the job.
     pub(crate) async fn work(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
+        let request_id = claimed.export.request.request_id.map(|id| id.to_string());
+        let span = tracing::info_span!("job", request.id = request_id);
+        self.work_through(claimed, gauge).instrument(span).await
+    }
+
+    async fn work_through(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
         let started = Instant::now();
         let export = claimed.export.id;
         let made = tokio::select! {

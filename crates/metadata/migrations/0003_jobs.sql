@@ -15,6 +15,7 @@ CREATE TABLE exports (
     combined BOOLEAN NOT NULL,
     all_linked_orgs BOOLEAN NOT NULL,
     parameters TEXT,
+    request_id TEXT,
     callback_url TEXT,
     idempotency_key TEXT,
     status TEXT NOT NULL CONSTRAINT exports_status_known CHECK (status IN (

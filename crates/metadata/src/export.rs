@@ -1,7 +1,7 @@
 //! Export jobs: steps 1, 2 and 7 of usage out, as rows.
 
 use domain::Timestamp;
-use domain::ids::{ExportId, MeterId, OrganizationId, UserId};
+use domain::ids::{ExportId, MeterId, OrganizationId, RequestId, UserId};
 
 use crate::database::words;
 
@@ -115,6 +115,8 @@ pub struct NewExport {
     pub idempotency_key: Option<String>,
     /// An earlier watermark to read at, with its time; `None` for that of the first claim.
     pub as_of: Option<AsOf>,
+    /// Request that asked, as logs name it; a repetition is the same request none the less.
+    pub request_id: Option<RequestId>,
 }
 
 /// An export job.

@@ -245,6 +245,7 @@ impl World {
             callback_url: None,
             idempotency_key: None,
             as_of: None,
+            request_id: None,
         };
         change(&mut new);
         self.metadata

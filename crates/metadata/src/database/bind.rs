@@ -2,7 +2,7 @@
 
 use domain::Timestamp;
 use domain::ids::{
-    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, UserId,
+    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
 };
 use domain::quantity::Quantity;
 
@@ -57,6 +57,7 @@ bind! { Text:
     MeterId => |value: MeterId| value.to_string();
     RateId => |value: RateId| value.to_string();
     ExportId => |value: ExportId| value.to_string();
+    RequestId => |value: RequestId| value.to_string();
     DeliveryId => |value: DeliveryId| value.to_string();
     &[u8; 32] => hexadecimal;
     [u8; 32] => |value: [u8; 32]| hexadecimal(&value);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use domain::Timestamp;
 use domain::ids::{
-    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, UserId,
+    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
 };
 use domain::path::JsonPath;
 use domain::quantity::Quantity;
@@ -163,6 +163,7 @@ parsed!(
     MeterId,
     RateId,
     ExportId,
+    RequestId,
     DeliveryId,
     JsonPath,
     Quantity

@@ -58,9 +58,10 @@ async fn find_before(transaction: &mut Transaction, new: &NewExport) -> Result<O
         return Ok(None);
     };
     let before = export_of(&row)?;
-    // A repeat may come without an id, which does not make it another request.
+    // Neither a missing id nor its own number makes a repeat another request.
     let repeat = NewExport {
         id: before.request.id,
+        request_id: before.request.request_id,
         ..new.clone()
     };
     if repeat != before.request {
@@ -95,9 +96,9 @@ fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
         "INSERT INTO exports (id, kind, source, organization_id, user_id, start_text, end_text,
              meter_id, all_meters, combined, all_linked_orgs, parameters, callback_url,
              idempotency_key, as_of_asked, as_of_sequence, as_of_revision, as_of_time, status,
-             fence, attempts, progress_percent, progress_rows, created_at, updated_at)
+             fence, attempts, progress_percent, progress_rows, created_at, updated_at, request_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-             $19, 0, 0, 0, 0, $20, $20) RETURNING *",
+             $19, 0, 0, 0, 0, $20, $20, $21) RETURNING *",
     )
     .bind(id)
     .bind(new.kind)
@@ -119,6 +120,7 @@ fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
     .bind(new.as_of.map(|as_of| as_of.time))
     .bind(ExportStatus::Created)
     .bind(now)
+    .bind(new.request_id)
 }
 
 fn check_request(new: &NewExport) -> Result<()> {

@@ -98,6 +98,7 @@ fn request_of(row: &Row, id: ExportId) -> Result<NewExport> {
         } else {
             None
         },
+        request_id: row.maybe("request_id")?,
     })
 }
 

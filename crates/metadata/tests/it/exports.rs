@@ -1,6 +1,6 @@
 //! Export jobs: the limit, leases, fencing, every kind and status.
 
-use domain::ids::{ExportId, OrganizationId};
+use domain::ids::{ExportId, OrganizationId, RequestId};
 use domain::kind::Kind;
 use metadata::{
     ACTIVE_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Error, Export, ExportKind, ExportSource,
@@ -265,6 +265,7 @@ pub(crate) async fn a_watermark_that_is_asked_for_comes_with_its_time(metadata: 
     let request = NewExport {
         as_of: Some(asked),
         idempotency_key: Some("again".to_owned()),
+        request_id: Some(RequestId::from_random(6)),
         ..world.request(world.sub, ExportKind::Summary)
     };
     let created = world.metadata.insert_export(request.clone(), at(0)).await;
@@ -276,8 +277,12 @@ pub(crate) async fn a_watermark_that_is_asked_for_comes_with_its_time(metadata: 
         ..pins(1)
     };
     assert_eq!(claimed.pins, expected);
-    assert_eq!(claimed.export.request.as_of, Some(asked));
-    let again = world.metadata.insert_export(request.clone(), at(2)).await;
+    assert_eq!(claimed.export.request, created.request);
+    let repeated = NewExport {
+        request_id: Some(RequestId::from_random(7)),
+        ..request.clone()
+    };
+    let again = world.metadata.insert_export(repeated, at(2)).await;
     assert_eq!(again.unwrap().id, created.id);
     let newest = NewExport {
         as_of: None,

@@ -141,6 +141,7 @@ impl World {
             callback_url: None,
             idempotency_key: None,
             as_of: None,
+            request_id: None,
         }
     }
 }

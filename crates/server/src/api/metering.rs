@@ -7,10 +7,10 @@ mod request;
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use domain::ids::ExportId;
+use axum::{Extension, Json};
+use domain::ids::{ExportId, RequestId};
 use metadata::{Export, ExportSource, NewExport};
 
 use self::job::JobOut;
@@ -30,10 +30,11 @@ use crate::error::{ApiError, ApiResult, Code};
 pub async fn create_export(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(request_id): Extension<RequestId>,
     body: Bytes,
 ) -> ApiResult<Json<JobOut>> {
     let wanted = ExportIn::read(&body)?.by_job_type(&caller.control)?;
-    insert(&app, &caller, wanted).await
+    insert(&app, &caller, request_id, wanted).await
 }
 
 /// Asks for a summary of the organization and everything under it: the older resource.
@@ -47,10 +48,11 @@ pub async fn create_export(
 pub async fn create_linked_export(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(request_id): Extension<RequestId>,
     body: Bytes,
 ) -> ApiResult<Json<JobOut>> {
     let wanted = ExportIn::read(&body)?.all_linked()?;
-    insert(&app, &caller, wanted).await
+    insert(&app, &caller, request_id, wanted).await
 }
 
 /// Asks for every job of one meter, or of all that have a report.
@@ -63,10 +65,11 @@ pub async fn create_linked_export(
 pub async fn create_job_level_export(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Extension(request_id): Extension<RequestId>,
     body: Bytes,
 ) -> ApiResult<Json<JobOut>> {
     let wanted = ExportIn::read(&body)?.job_level(&caller.control)?;
-    insert(&app, &caller, wanted).await
+    insert(&app, &caller, request_id, wanted).await
 }
 
 /// Tells how far a job of any kind is.
@@ -86,7 +89,12 @@ pub async fn get_export(
     Ok(Json(JobOut::of(export)))
 }
 
-async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<JobOut>> {
+async fn insert(
+    app: &App,
+    caller: &Caller,
+    request_id: RequestId,
+    wanted: Wanted,
+) -> ApiResult<Json<JobOut>> {
     let organization = caller.may(Permission::Read)?;
     let control = caller.control.organization(organization);
     if !control.is_some_and(|organization| organization.at(app.now()).metering_enabled) {
@@ -112,6 +120,7 @@ async fn insert(app: &App, caller: &Caller, wanted: Wanted) -> ApiResult<Json<Jo
         callback_url: wanted.callback_url,
         idempotency_key: None,
         as_of: None,
+        request_id: Some(request_id),
     };
     let inserted = app.metadata.insert_export(new, app.now()).await;
     let export = inserted.map_err(refusal)?;

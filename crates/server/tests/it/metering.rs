@@ -211,3 +211,19 @@ async fn a_sixth_unfinished_job_waits_for_one_to_end() {
     );
     server.run_jobs_until_idle().await;
 }
+
+#[tokio::test]
+async fn a_job_keeps_the_id_of_the_request_that_asked_for_it() {
+    let (server, session) = flights().await;
+    let asked = post(&server, &session, EXPORTS, &summary()).await;
+    let job = asked.json()["jobId"].as_str().unwrap().parse().unwrap();
+    let export = server
+        .app()
+        .metadata
+        .find_export(job)
+        .await
+        .unwrap()
+        .unwrap();
+    let request_id = export.request.request_id.unwrap();
+    assert_eq!(request_id.as_str(), asked.header("x-request-id"));
+}
