@@ -1,4 +1,4 @@
-//! Words that may not be in the repository: silenced code, marks of unfinished work, strangers.
+//! Words that may not be in the repository: silenced code, marks of unfinished work, hosts.
 
 use super::tokens::{self, Token};
 use super::{File, Problem};
@@ -17,21 +17,11 @@ const CODE: &[&[&str]] = &[
 /// Marks of unfinished work, in two halves so that this list does not hold them.
 const MARKS: &[(&str, &str)] = &[("FIX", "ME"), ("XX", "X"), ("TO", "DO")];
 
-/// Words that speak of anything but the product, in two halves; case does not count.
-const STRANGERS: &[(&str, &str)] = &[
-    ("sub", "agent"),
-    ("sub", "agents"),
-    ("helper ses", "sion"),
-    ("clau", "de"),
-    ("anth", "ropic"),
-    ("as an a", "i"),
-    ("language mo", "del"),
-    ("work", "place"),
-    ("/work/", "main"),
-    ("/work/", "shared"),
-    ("/work/", "wt"),
-    ("pypi.", "org"),
+/// Hosts of package registries, which are for each machine to choose; in two halves, too.
+const HOSTS: &[(&str, &str)] = &[
+    ("pypi", ".org"),
     ("deb.deb", "ian.org"),
+    ("registry.npm", "js.org"),
 ];
 
 pub(super) fn check(file: &File) -> Vec<Problem> {
@@ -43,8 +33,8 @@ pub(super) fn check(file: &File) -> Vec<Problem> {
     for (index, line) in file.text.lines().enumerate() {
         let folded = line.to_lowercase();
         let marks = MARKS.iter().map(|halves| (line, halves));
-        let strangers = STRANGERS.iter().map(|halves| (folded.as_str(), halves));
-        for (line, (left, right)) in marks.chain(strangers) {
+        let hosts = HOSTS.iter().map(|halves| (folded.as_str(), halves));
+        for (line, (left, right)) in marks.chain(hosts) {
             let word = format!("{left}{right}");
             if holds_word(line, &word) {
                 problems.push(banned(file, index + 1, &word));
@@ -88,7 +78,7 @@ fn holds_word(line: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{CODE, MARKS, STRANGERS, check};
+    use super::{CODE, HOSTS, MARKS, check};
     use crate::tidy::tests::{file, said};
 
     #[test]
@@ -104,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_banned_word_is_found_in_any_text_and_as_a_word_only() {
-        for (left, right) in MARKS.iter().chain(STRANGERS) {
+        for (left, right) in MARKS.iter().chain(HOSTS) {
             let text = format!("plain\nhere: {left}{right}.");
             let found = check(&file("README.md", &text));
             assert_eq!(
@@ -116,8 +106,8 @@ mod tests {
     }
 
     #[test]
-    fn case_counts_for_marks_and_not_for_strangers() {
-        let (left, right) = STRANGERS[0];
+    fn case_counts_for_marks_and_not_for_hosts() {
+        let (left, right) = HOSTS[0];
         let shouted = format!("{left}{right}").to_uppercase();
         assert_eq!(check(&file("README.md", &shouted)).len(), 1);
         let (left, right) = MARKS[0];
