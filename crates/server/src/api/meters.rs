@@ -9,16 +9,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::meter::Meter;
-use metadata::{Cursor, MeterRecord};
+use metadata::MeterRecord;
 
 pub use patch::{__path_patch_meter, patch_meter};
 pub use query::{__path_post_query_meter, __path_query_meter, post_query_meter, query_meter};
 pub use table::MeterTable;
 pub use wire::{MeterIn, MeterOut};
 
+use super::page::next_link;
 use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::{Caller, Identity, Permission};
@@ -83,20 +84,8 @@ pub async fn list_meters(
         .into_iter()
         .filter(|record| !is_archived(record, &app));
     let meters: Vec<_> = live.map(|record| MeterOut::new(record, &app)).collect();
-    Ok((next_link(page.next), Json(meters)).into_response())
-}
-
-/// The header that names the next page, as the body is a bare array.
-fn next_link(next: Option<Cursor>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Some(next) = next {
-        let link = format!("</api/v1/meters?cursor={next}>; rel=\"next\"");
-        headers.insert(
-            header::LINK,
-            HeaderValue::try_from(link).expect("hex is ascii"),
-        );
-    }
-    headers
+    let link = next_link("/api/v1/meters", page.next);
+    Ok((link, Json(meters)).into_response())
 }
 
 /// Shows a meter.

@@ -1,6 +1,7 @@
 //! Pages of lists: `limit`, an opaque `cursor`, and `next` in the answer.
 
-use metadata::{Page, PageRequest};
+use axum::http::{HeaderMap, HeaderValue, header};
+use metadata::{Cursor, Page, PageRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -49,4 +50,17 @@ impl<T> PageOut<T> {
 /// The identifier in a path; one that cannot be any names nothing.
 pub fn id<I: std::str::FromStr>(text: &str, what: &str) -> ApiResult<I> {
     text.parse().map_err(|_| ApiError::not_found(what))
+}
+
+/// The header `Link` that names the next page of `path`, for lists whose body is a bare array.
+pub(super) fn next_link(path: &str, next: Option<Cursor>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(next) = next {
+        let link = format!("<{path}?cursor={next}>; rel=\"next\"");
+        headers.insert(
+            header::LINK,
+            HeaderValue::try_from(link).expect("hex is ascii"),
+        );
+    }
+    headers
 }

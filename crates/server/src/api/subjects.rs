@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use domain::limits::{ATTRIBUTE_BYTES_MAX, NAME_CHARS_MAX};
@@ -12,6 +11,7 @@ use metadata::Subject;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::page::next_link;
 use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
@@ -125,14 +125,7 @@ pub async fn list_subjects(
         .metadata
         .list_subjects(caller.account, &sent.page()?)
         .await?;
-    let mut headers = HeaderMap::new();
-    if let Some(next) = page.next {
-        let link = format!("</api/v1/subjects?cursor={next}>; rel=\"next\"");
-        headers.insert(
-            header::LINK,
-            HeaderValue::try_from(link).expect("hex is ascii"),
-        );
-    }
     let subjects: Vec<SubjectOut> = page.items.into_iter().map(SubjectOut::from).collect();
-    Ok((headers, Json(subjects)).into_response())
+    let link = next_link("/api/v1/subjects", page.next);
+    Ok((link, Json(subjects)).into_response())
 }
