@@ -10,6 +10,7 @@ mod double;
 mod job_level;
 mod ledger;
 mod linked;
+pub mod parameters;
 mod recount;
 mod summary;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use double::write_double;
 pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
 pub use ledger::{DayLine, Ledger, UsageRead};
 pub use linked::{FEE_PRICE, LinkedMeter, RollUps};
+pub use parameters::{FileFormat, Packing, Parameters};
 pub use recount::{Difference, Recount, RecountRead};
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
 
