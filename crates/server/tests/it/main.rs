@@ -8,6 +8,7 @@
 
 mod auth;
 mod cli;
+mod connections;
 mod demo;
 mod events;
 mod harness;
