@@ -33,9 +33,9 @@ pub use detail::{
 pub use double::write_double;
 pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
 pub use ledger::{DayLine, Ledger, UsageRead};
-pub use linked::{FEE_PRICE, LinkedMeter, RollUps};
+pub use linked::{Child, FEE_PRICE, LinkedMeter, RollUps, roll_up_meter};
 pub use parameters::{FileFormat, Packing, Parameters};
-pub use recount::{Difference, Recount, RecountRead};
+pub use recount::{Difference, Grouping, Recount, RecountRead};
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
 
 /// Version of the layouts below: it changes with any byte of any file.

@@ -21,8 +21,9 @@ use crate::tree::Scope;
 pub enum JobCell {
     /// A dimension as sent, empty where there is none.
     Text(Dimension),
-    /// A dimension as sent, `0` where there is none.
-    TextOrZero(Dimension),
+    /// A dimension that is a number, without decimals; `0` where there is none, as sent where it is
+    /// no number.
+    Whole(Dimension),
     /// A dimension that is a number, as Java prints a double.
     Double(Dimension),
     /// The organization's id.
@@ -66,7 +67,7 @@ const DATA_INTEGRATION: &[Column<JobCell>] = &[
     column("Audit Time", JobCell::End),
     column(
         "OBM Task Time(s)",
-        JobCell::TextOrZero(Dimension::OverheadSeconds),
+        JobCell::Whole(Dimension::OverheadSeconds),
     ),
 ];
 
@@ -266,9 +267,9 @@ impl<'c> JobLevelPlan<'c> {
             return PROCESS.to_vec();
         };
         let named = columns.iter().filter_map(|column| match column.cell {
-            JobCell::Text(dimension)
-            | JobCell::TextOrZero(dimension)
-            | JobCell::Double(dimension) => Some(dimension),
+            JobCell::Text(dimension) | JobCell::Whole(dimension) | JobCell::Double(dimension) => {
+                Some(dimension)
+            }
             JobCell::Start => Some(Dimension::Start),
             _ => None,
         });
@@ -350,8 +351,12 @@ impl Row for JobRow<'_> {
     fn write(&self, cell: JobCell, text: &mut String) {
         match cell {
             JobCell::Text(dimension) => text.push_str(self.dimension(dimension).unwrap_or("")),
-            JobCell::TextOrZero(dimension) => {
-                text.push_str(self.dimension(dimension).unwrap_or("0"));
+            JobCell::Whole(dimension) => {
+                let sent = self.dimension(dimension).unwrap_or("0");
+                match sent.parse::<Quantity>() {
+                    Ok(number) => write_fixed(number.into(), 0, text),
+                    Err(_) => text.push_str(sent),
+                }
             }
             JobCell::Double(dimension) => {
                 let sent = self.dimension(dimension).unwrap_or("");

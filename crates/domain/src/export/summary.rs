@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::column::{Column, NULL, Row, column, write_day, write_fixed};
 use super::control::{Control, Organization};
 use super::ledger::{DayLine, Ledger};
-use super::linked::{Child, RollUps, fee_rows};
+use super::linked::{self, Child, RollUps, fee_rows};
 use super::recount::Recount;
 use super::{AsOf, ExportRequest, PlanError};
 use crate::ids::{MeterId, OrganizationId};
@@ -92,6 +92,13 @@ pub struct SummaryRow<'c> {
     pub category: &'c str,
 }
 
+impl SummaryRow<'_> {
+    /// Whether it is a roll-up or a fee, which no usage of the organization's own stands behind.
+    pub fn is_linked(&self) -> bool {
+        linked::is_linked(self.meter_id)
+    }
+}
+
 impl Row for SummaryRow<'_> {
     type Cell = SummaryCell;
 
@@ -151,8 +158,8 @@ pub struct Member<'c> {
     pub organization: &'c Organization,
     /// Whether it has rows of its own, or only counts in its parent's.
     pub is_printed: bool,
-    pub(super) visible: Vec<TimeRange>,
-    scope: Scope,
+    /// When the requester sees it, within the days asked for.
+    pub visible: Vec<TimeRange>,
     parents: Vec<Child>,
 }
 
@@ -180,7 +187,6 @@ impl<'c> SummaryPlan<'c> {
                 organization: control.organization(id)?,
                 is_printed: linked || id == requester,
                 visible: ranges_of(id, &scope).collect(),
-                scope: scope.only(id),
                 parents,
             })
         });
@@ -218,18 +224,28 @@ impl<'c> SummaryPlan<'c> {
 
     /// A second count of what a member's rows hold, of one meter or of all.
     pub fn recount(&self, member: &Member<'c>, meter: Option<MeterId>) -> Recount<'c> {
-        let wanted = |each: &&Meter| meter.is_none_or(|meter| each.id == meter);
-        let meters = self.control.meters.iter().filter(wanted);
-        Recount::new(member.scope.clone(), meters)
+        let wanted = |each: &Meter| meter.is_none_or(|meter| each.id == meter);
+        let days = (self.range, self.borders(member));
+        Recount::new(self.control, member.organization, days, wanted)
+    }
+
+    /// The organizations in whose roll-ups a member counts, and when.
+    pub fn parents<'m>(&self, member: &'m Member<'c>) -> &'m [Child] {
+        &member.parents
+    }
+
+    /// The instants at which a member's place in the tree changes.
+    fn borders(&self, member: &Member<'c>) -> Vec<Timestamp> {
+        let parents = self.parents(member).iter().map(|child| &child.valid);
+        let ranges = member.visible.iter().chain(parents);
+        let borders = ranges.flat_map(|range| [range.start, range.end]);
+        borders.flatten().collect()
     }
 
     /// An empty ledger for one member, and the instants at which its place in the tree changes.
     pub fn ledger(&self, member: &Member<'c>) -> (Ledger<'c>, Vec<Timestamp>) {
         let ledger = Ledger::new(self.control, member.organization, self.range);
-        let parents = member.parents.iter().map(|child| &child.valid);
-        let ranges = member.visible.iter().chain(parents);
-        let borders = ranges.flat_map(|range| [range.start, range.end]).flatten();
-        (ledger, borders.collect())
+        (ledger, self.borders(member))
     }
 
     /// Prices what was read for one member, adds it to its parents, and gives its rows by date and
@@ -242,7 +258,7 @@ impl<'c> SummaryPlan<'c> {
     ) -> Result<Vec<SummaryRow<'c>>, PlanError> {
         ledger.fill_zero_days(self.as_of);
         let kind = member.organization.kind;
-        for child in &member.parents {
+        for child in self.parents(member) {
             let lines = ledger.lines(&[child.valid])?;
             roll_ups.add(child.parent, kind, &lines)?;
         }

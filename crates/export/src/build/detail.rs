@@ -109,7 +109,7 @@ impl Build<'_> {
         self.end_detail()
     }
 
-    /// The lines of one meter, worth what its summary says and counted a second time.
+    /// The lines of one meter, counted a second time.
     fn lines<'c>(
         &self,
         plan: &DetailPlan<'c>,
@@ -147,9 +147,8 @@ impl Build<'_> {
             let added = sum.add(line.usage, line.ipu);
             added.ok_or_else(|| too_large(date))?;
         }
-        self.compare_with_summary(plan, member, meter, &sum)?;
-        let rows = BTreeMap::from([(meter, sum.usage)]);
-        self.recount(member, plan.files.recount(member, Some(meter)), &rows)?;
+        let recount = self.recount(plan.files.recount(member, Some(meter)))?;
+        self.compare(member, &recount, &BTreeMap::from([(meter, sum)]))?;
         Ok(lines)
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::quantity::{Amount, Total};
 
 /// The project of an event: every fourth has none.
 fn keys(detail: Detail, index: u64) -> Keys {
@@ -92,7 +91,10 @@ fn detail_lines<'c>(story: &'c Story, request: &ExportRequest) -> Vec<DetailLine
     let mut all = Vec::new();
     for member in &plan.files.members {
         for meter in &plan.meters {
-            all.extend(lines(story, &plan, member, *meter));
+            let lines = lines(story, &plan, member, *meter);
+            let rows = lines.iter().map(|line| (*meter, line.usage, line.ipu));
+            story.recount(&plan.files, member, Some(*meter), rows);
+            all.extend(lines);
         }
     }
     all
@@ -158,6 +160,31 @@ fn an_asset_pays_the_tier_its_own_events_fall_into() {
             ),
             peak,
         ]
+    );
+}
+
+#[test]
+fn a_line_without_usage_that_is_worth_something_stays() {
+    let story = Story::read(
+        "org A production
+         meter M sum HOURS 1 until 2013-01-05T12:00
+         meter M sum HUNDREDS 100 since 2013-01-05T12:00
+         rate M 2
+         use A M 2013-01-05T10:00 50
+         use A M 2013-01-05T13:00 -50",
+    );
+    let kind = ExportKind::ProjectFolder {
+        linked: false,
+        combined: false,
+    };
+    let lines = detail_lines(&story, &request(kind, "A", "2013-01-06"));
+    let worth = lines.iter().fold(DetailSum::default(), |mut sum, line| {
+        sum.add(line.usage, line.ipu).unwrap();
+        sum
+    });
+    assert_eq!(
+        (worth.usage, worth.ipu.fixed(2)),
+        (Total::ZERO, "99.00".into())
     );
 }
 
