@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use domain::Timestamp;
 use domain::dimension::Dimension;
-use domain::export::{AsOf, Column, ExportPlan, JobRead, Ledger, Row, UsageRead};
+use domain::export::{
+    AsOf, Column, ExportPlan, JobRead, Ledger, Parameters, Row, UsageRead, places,
+};
 use domain::meter::ReadingRule;
 use domain::quantity::{Amount, Total};
 use domain::window::{WindowSize, Windows};
@@ -78,6 +80,10 @@ pub struct Build<'a> {
     gauge: &'a Gauge,
     as_of: AsOf,
     archive: Archive<File>,
+    /// Headers of the columns chosen; none for all.
+    headers: &'a [String],
+    /// Places of the columns printed, in order.
+    order: Vec<usize>,
     line: Vec<u8>,
     cell: String,
     files: Vec<FileFacts>,
@@ -118,7 +124,7 @@ impl<'a> Build<'a> {
         usage: &'a dyn UsageStore,
         runtime: &'a Handle,
         gauge: &'a Gauge,
-        as_of: AsOf,
+        (parameters, as_of): (&'a Parameters, AsOf),
         (scratch, threads): (File, usize),
     ) -> Result<Self> {
         Ok(Self {
@@ -127,6 +133,8 @@ impl<'a> Build<'a> {
             gauge,
             as_of,
             archive: Archive::new(scratch, as_of.time, threads)?,
+            headers: &parameters.columns,
+            order: Vec::new(),
             line: Vec::new(),
             cell: String::new(),
             files: Vec::new(),
@@ -197,7 +205,9 @@ impl<'a> Build<'a> {
         self.archive.start(&name)?;
         self.file = Sums::new();
         self.line.clear();
-        csv::write_header(columns, &mut self.line);
+        self.order = places(columns, self.headers)?;
+        let chosen = self.order.iter().map(|place| &columns[*place]);
+        csv::write_header(chosen, &mut self.line);
         self.archive.write(None, &self.line)
     }
 
@@ -208,7 +218,8 @@ impl<'a> Build<'a> {
         row: &R,
     ) -> Result<()> {
         self.line.clear();
-        csv::write_row(columns, row, &mut self.cell, &mut self.line);
+        let chosen = self.order.iter().map(|place| &columns[*place]);
+        csv::write_row(chosen, row, &mut self.cell, &mut self.line);
         self.file.rows += 1;
         self.gauge.rows.fetch_add(1, Ordering::Relaxed);
         self.archive.write(date, &self.line)

@@ -27,6 +27,9 @@ pub enum Error {
         /// The kind as sent.
         kind: &'static str,
     },
+    /// The choices kept with the job are damaged, or another release wrote them.
+    #[error("the parameters kept with the job are not those of this release: ask again")]
+    Parameters,
     /// Usage could not be read.
     #[error("usage could not be read")]
     Usage(#[from] usage::Error),
@@ -83,7 +86,10 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Plan(error) => error.kind(),
-            Self::Date { .. } | Self::Unsupported { .. } | Self::Location { .. } => Kind::Invalid,
+            Self::Date { .. }
+            | Self::Unsupported { .. }
+            | Self::Parameters
+            | Self::Location { .. } => Kind::Invalid,
             Self::Usage(error) => error.kind(),
             Self::Metadata(error) => error.kind(),
             Self::Artifact {

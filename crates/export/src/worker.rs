@@ -277,7 +277,8 @@ impl Worker {
         blocking(move || {
             let control = request::control(&snapshot);
             let plan = ExportPlan::new(&request, &control, as_of)?;
-            let build = Build::new(usage.as_ref(), &runtime, &gauge, as_of, scratch)?;
+            let asked = (&request.parameters, as_of);
+            let build = Build::new(usage.as_ref(), &runtime, &gauge, asked, scratch)?;
             let (archive, contents) = build.run(&plan)?;
             Ok(Built { archive, contents })
         })

@@ -146,7 +146,7 @@ impl<'c> DetailPlan<'c> {
     ) -> Result<Self, PlanError> {
         files.members.retain(|member| member.is_printed);
         let wanted = |each: &&Meter| {
-            let is_wanted = meter.is_none_or(|meter| each.id == meter);
+            let is_wanted = meter.is_none_or(|meter| each.id == meter) && files.wants(each.id);
             is_wanted && each.rule.aggregation.is_rateable() && !linked::is_linked(each.id)
         };
         let all = files.control.meters.iter();

@@ -1,6 +1,6 @@
 //! The summary: usage per organization, day and meter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,6 +10,7 @@ use super::control::{Control, Organization};
 use super::ledger::{DayLine, Ledger};
 use super::linked::{Child, RollUps, fee_rows};
 use super::recount::Recount;
+use super::scope::{self, Coverage};
 use super::{AsOf, ExportRequest, PlanError};
 use crate::ids::{MeterId, OrganizationId};
 use crate::meter::Meter;
@@ -141,6 +142,8 @@ pub struct SummaryPlan<'c> {
     requester: OrganizationId,
     pub(super) control: &'c Control,
     pub(super) range: TimeRange,
+    /// The meters wanted; empty for all, and only then with roll-ups and fees.
+    meters: BTreeSet<MeterId>,
     as_of: AsOf,
 }
 
@@ -165,27 +168,27 @@ impl<'c> SummaryPlan<'c> {
         combined: bool,
     ) -> Result<Self, PlanError> {
         let requester = request.requester;
-        let missing = PlanError::UnknownOrganization(requester);
-        control.organization(requester).ok_or(missing)?;
         let range = request.range();
-        let scope = Scope::under(requester, &control.edges).within(range);
+        let coverage = Coverage::new(request, control, linked)?;
+        let meters = scope::meters(request, control, None)?;
+        let scope = &coverage.scope;
         let edges = edges_by_child(control);
         let members = scope.organizations().into_iter().filter_map(|id| {
             let edges = edges.get(&id).map_or(&[][..], Vec::as_slice);
             let parents = edges
                 .iter()
-                .flat_map(|edge| parents_of(edge, &scope))
+                .flat_map(|edge| parents_of(edge, scope))
                 .collect();
             Some(Member {
                 organization: control.organization(id)?,
-                is_printed: linked || id == requester,
-                visible: ranges_of(id, &scope).collect(),
+                is_printed: coverage.prints(id),
+                visible: ranges_of(id, scope).collect(),
                 scope: scope.only(id),
                 parents,
             })
         });
         let counts = |member: &Member<'_>| {
-            let feeds = |child: &Child| linked || child.parent == requester;
+            let feeds = |child: &Child| meters.is_empty() && coverage.prints(child.parent);
             member.is_printed || member.parents.iter().any(feeds)
         };
         let mut members: Vec<_> = members.filter(counts).collect();
@@ -196,6 +199,7 @@ impl<'c> SummaryPlan<'c> {
             requester,
             control,
             range,
+            meters,
             as_of,
         })
     }
@@ -216,16 +220,23 @@ impl<'c> SummaryPlan<'c> {
         self.requester
     }
 
+    /// Whether a meter is among those asked for.
+    pub(super) fn wants(&self, meter: MeterId) -> bool {
+        self.meters.is_empty() || self.meters.contains(&meter)
+    }
+
     /// A second count of what a member's rows hold, of one meter or of all.
     pub fn recount(&self, member: &Member<'c>, meter: Option<MeterId>) -> Recount<'c> {
-        let wanted = |each: &&Meter| meter.is_none_or(|meter| each.id == meter);
+        let wanted =
+            |each: &&Meter| self.wants(each.id) && meter.is_none_or(|meter| each.id == meter);
         let meters = self.control.meters.iter().filter(wanted);
         Recount::new(member.scope.clone(), meters)
     }
 
     /// An empty ledger for one member, and the instants at which its place in the tree changes.
     pub fn ledger(&self, member: &Member<'c>) -> (Ledger<'c>, Vec<Timestamp>) {
-        let ledger = Ledger::new(self.control, member.organization, self.range);
+        let wanted = |meter: &Meter| self.wants(meter.id);
+        let ledger = Ledger::of(self.control, member.organization, self.range, wanted);
         let parents = member.parents.iter().map(|child| &child.valid);
         let ranges = member.visible.iter().chain(parents);
         let borders = ranges.flat_map(|range| [range.start, range.end]).flatten();
@@ -242,7 +253,7 @@ impl<'c> SummaryPlan<'c> {
     ) -> Result<Vec<SummaryRow<'c>>, PlanError> {
         ledger.fill_zero_days(self.as_of);
         let kind = member.organization.kind;
-        for child in &member.parents {
+        for child in member.parents.iter().filter(|_| self.meters.is_empty()) {
             let lines = ledger.lines(&[child.valid])?;
             roll_ups.add(child.parent, kind, &lines)?;
         }
@@ -252,8 +263,11 @@ impl<'c> SummaryPlan<'c> {
         let lines = ledger.lines(&member.visible)?;
         let organization = member.organization;
         let mut rows: Vec<_> = lines.iter().map(|line| row(organization, line)).collect();
-        rows.extend(roll_ups.rows(organization));
-        if organization.kind != OrganizationKind::SubOrganization {
+        // What children used of some meters alone is no roll-up.
+        if self.meters.is_empty() {
+            rows.extend(roll_ups.rows(organization));
+        }
+        if self.meters.is_empty() && organization.kind != OrganizationKind::SubOrganization {
             rows.extend(fee_rows(
                 self.control,
                 organization,

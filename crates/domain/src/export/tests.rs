@@ -1,5 +1,6 @@
 //! Plans as small stories: what was declared and used, and the rows that come out.
 
+mod chosen;
 mod detail;
 mod summary;
 
@@ -179,6 +180,7 @@ impl Story {
             requester: organization_id(requester),
             first: first.parse().unwrap(),
             last: last.parse().unwrap(),
+            parameters: Parameters::default(),
         }
     }
 

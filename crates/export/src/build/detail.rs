@@ -99,14 +99,24 @@ impl Build<'_> {
         member: &Member<'_>,
         file: Option<String>,
     ) -> Result<()> {
-        self.start_detail(Detail::Asset, file)?;
+        let has_file = file.is_some();
+        if has_file {
+            self.start_detail(Detail::Asset, file)?;
+        }
+        let mut is_apart = self.file.rows == 0;
         for meter in &plan.meters {
             for line in self.lines(plan, member, *meter)? {
+                if !std::mem::replace(&mut is_apart, true) {
+                    self.archive.write(None, b"\n")?;
+                }
                 self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(line.ipu));
                 self.row(Some(line.date), ASSET, &line)?;
             }
         }
-        self.end_detail()
+        if has_file {
+            self.end_detail()?;
+        }
+        Ok(())
     }
 
     /// The lines of one meter, worth what its summary says and counted a second time.

@@ -1,4 +1,4 @@
-//! The job-level reports: events of one or more meters, merged by time.
+//! The job-level reports: events of one or more meters, merged by organization and time.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use domain::Timestamp;
 use domain::aggregation::Fold;
 use domain::dimension::Dimension;
 use domain::export::{JobLevelPlan, JobRead, JobRow, ProcessDay, ProcessDays, utc_date};
+use domain::ids::OrganizationId;
 use domain::quantity::{Quantity, Total};
 use futures::StreamExt;
 use usage::query::{Batch, Batches};
@@ -94,6 +95,9 @@ impl Build<'_> {
     }
 }
 
+/// What rows are ordered by: organization, audit time and sequence.
+type Head = (OrganizationId, Timestamp, u64);
+
 /// Where the reading of one meter stands.
 struct Cursor<'p, 'c> {
     reads: std::slice::Iter<'p, JobRead<'c>>,
@@ -148,16 +152,18 @@ impl<'p, 'c> Cursor<'p, 'c> {
     }
 
     /// What the row is ordered by; `None` after the last.
-    fn head(&self) -> Option<(Timestamp, u64)> {
-        let batch = self.batch.as_ref()?;
-        Some((batch.time(self.index), batch.sequence(self.index)))
+    fn head(&self) -> Option<Head> {
+        let ((read, _), batch) = (self.read.as_ref()?, self.batch.as_ref()?);
+        let organization = read.scope.entries().first()?.organization;
+        let (time, sequence) = (batch.time(self.index), batch.sequence(self.index));
+        Some((organization, time, sequence))
     }
 
     /// Adds the current row to what was listed of its meter version.
     fn note(&mut self) {
         let quantity = self.quantity();
         let head = self.head();
-        if let (Some(listed), Some(quantity), Some((time, sequence))) =
+        if let (Some(listed), Some(quantity), Some((_, time, sequence))) =
             (&mut self.listed, quantity, head)
         {
             listed.add(quantity, time, sequence);
