@@ -8,6 +8,7 @@ mod column;
 mod control;
 mod detail;
 mod double;
+mod form;
 mod job_level;
 mod ledger;
 mod linked;
@@ -17,6 +18,7 @@ mod scope;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -34,12 +36,17 @@ pub use detail::{
     PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow,
 };
 pub use double::write_double;
+pub use form::{Cell, DECIMAL_DIGITS, Form, Value};
 pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
 pub use ledger::{DayLine, Ledger, UsageRead};
 pub use linked::{FEE_PRICE, LinkedMeter, RollUps};
 pub use parameters::{FileFormat, Packing, Parameters};
 pub use recount::{Difference, Recount, RecountRead};
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
+
+pub use usage::{
+    UsageCell, UsageKey, UsageMeter, UsagePlan, UsageRow, UsageSums, UsageTotals, usage_columns,
+};
 
 /// Version of the layouts below: it changes with any byte of any file.
 pub const LAYOUT_VERSION: u32 = 1;
@@ -92,6 +99,13 @@ pub enum ExportKind {
         /// Everything under the requester too; never through the vendor's door.
         linked: bool,
     },
+    /// Usage by chosen columns, of our own API alone.
+    Usage {
+        /// Everything under the requester too.
+        linked: bool,
+        /// One file for all organizations.
+        combined: bool,
+    },
 }
 
 /// The point an export is read at, pinned once.
@@ -114,6 +128,8 @@ pub enum ExportPlan<'c> {
     Detail(DetailPlan<'c>),
     /// Usage per job: one plan for each file.
     JobLevel(Vec<JobLevelPlan<'c>>),
+    /// Usage by chosen columns.
+    Usage(UsagePlan<'c>),
 }
 
 /// Why a request cannot become files.
@@ -222,6 +238,10 @@ impl<'c> ExportPlan<'c> {
                 let files = files(linked, combined)?;
                 DetailPlan::new(Detail::Asset, files, meter).map(Self::Detail)
             }
+            ExportKind::Usage { linked, combined } => {
+                let (files, columns) = (files(linked, combined)?, &request.parameters.columns);
+                UsagePlan::new(files, columns, request.last).map(Self::Usage)
+            }
             ExportKind::JobLevel { meter, linked } => {
                 JobLevelPlan::all(request, control, meter, linked).map(Self::JobLevel)
             }
@@ -233,6 +253,7 @@ impl<'c> ExportPlan<'c> {
         match self {
             Self::Summary(plan) => plan.file_names(),
             Self::Detail(plan) => plan.files.file_names(),
+            Self::Usage(plan) => plan.files.file_names(),
             Self::JobLevel(plans) => plans.iter().map(JobLevelPlan::file_name).collect(),
         }
     }

@@ -67,6 +67,10 @@ fn kind(new: &NewExport) -> Result<ExportKind> {
             linked,
             combined,
         },
+        (metadata::ExportKind::Usage, _) => ExportKind::Usage {
+            linked: new.all_linked_orgs,
+            combined: new.combined,
+        },
         (metadata::ExportKind::JobLevel, meter) if is_own || new.all_meters || meter.is_some() => {
             ExportKind::JobLevel {
                 meter: meter.filter(|_| !new.all_meters),

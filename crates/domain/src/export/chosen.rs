@@ -37,6 +37,8 @@ impl ExportPlan<'_> {
                 Detail::ProjectFolder => drop(places(PROJECT_FOLDER, headers)?),
                 Detail::Asset => drop(places(ASSET, headers)?),
             },
+            // Its columns are chosen while it is planned.
+            Self::Usage(_) => {}
             Self::JobLevel(plans) => {
                 for plan in plans {
                     match plan.job_columns() {

@@ -26,6 +26,7 @@ use crate::range::TimeRange;
 use crate::rate::{Rate, RateKind, TierPart};
 use crate::tree::Scope;
 
+pub(super) use rows::{AMOUNT_DECIMALS, PRICE_DECIMALS};
 pub use rows::{ASSET, AssetCell, PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow};
 
 /// What tells lines of a day apart, one value per dimension of the plan.

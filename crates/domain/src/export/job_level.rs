@@ -169,9 +169,9 @@ const APPLICATION_INTEGRATION: &[Column<ProcessCell>] = &[
     ),
 ];
 
-const METERED_DECIMALS: u32 = 6;
-const HOURS_DECIMALS: u32 = 10;
-const SECONDS_DECIMALS: u32 = 5;
+pub(super) const METERED_DECIMALS: u32 = 6;
+pub(super) const HOURS_DECIMALS: u32 = 10;
+pub(super) const SECONDS_DECIMALS: u32 = 5;
 
 /// How one job-level report of a request comes about.
 #[derive(Debug, Clone)]

@@ -66,9 +66,9 @@ pub const SUMMARY: &[Column<SummaryCell>] = &[
     column("IPURate", SummaryCell::Price),
 ];
 
-const USAGE_DECIMALS: u32 = 10;
-const IPU_DECIMALS: u32 = 12;
-const PRICE_DECIMALS: u32 = 6;
+pub(super) const USAGE_DECIMALS: u32 = 10;
+pub(super) const IPU_DECIMALS: u32 = 12;
+pub(super) const PRICE_DECIMALS: u32 = 6;
 
 /// One line of a summary.
 #[derive(Debug, Clone, Copy)]
@@ -159,6 +159,13 @@ pub struct Member<'c> {
     parents: Vec<Child>,
 }
 
+impl Member<'_> {
+    /// When its usage is seen.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+}
+
 impl<'c> SummaryPlan<'c> {
     pub(super) fn new(
         request: &ExportRequest,
@@ -213,6 +220,12 @@ impl<'c> SummaryPlan<'c> {
         printed
             .map(|member| format!("{}.csv", member.organization.id))
             .collect()
+    }
+
+    /// Whether nothing is left to give out without a member.
+    pub fn is_only(&self, member: &Member<'_>) -> bool {
+        let printed = self.members.iter().filter(|each| each.is_printed);
+        member.is_printed && printed.count() == 1
     }
 
     /// Who asked: its own usage is never left out.

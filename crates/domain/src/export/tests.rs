@@ -3,6 +3,7 @@
 mod chosen;
 mod detail;
 mod summary;
+mod usage;
 
 use std::collections::BTreeMap;
 

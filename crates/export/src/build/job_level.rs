@@ -12,6 +12,7 @@ use futures::StreamExt;
 use usage::query::{Batch, Batches};
 
 use super::Build;
+use super::way::Way;
 use crate::error::{Error, Result};
 
 /// Rows written between two looks at the gauge.
@@ -20,6 +21,7 @@ const GAUGE_ROWS: u64 = 1024;
 impl Build<'_> {
     pub(super) fn job_level(&mut self, plans: &[JobLevelPlan<'_>]) -> Result<()> {
         for (done, plan) in plans.iter().enumerate() {
+            self.gauge.enter(done, plans.len())?;
             let name = Some(plan.file_name());
             match plan.job_columns() {
                 Some(columns) => self.start(name, columns)?,
@@ -28,13 +30,12 @@ impl Build<'_> {
             self.merge(plan)?;
             let metered = self.file.usage.fixed(12);
             self.end(BTreeMap::from([("metered", metered)]))?;
-            self.gauge.advance(done + 1, plans.len())?;
         }
         Ok(())
     }
 
     fn merge(&mut self, plan: &JobLevelPlan<'_>) -> Result<()> {
-        let dimensions = plan.dimensions();
+        let (dimensions, way) = (plan.dimensions(), Way::of(&plan.meters));
         let mut processes = ProcessDays::default();
         let mut cursors: Vec<_> = plan.meters.iter().map(|reads| Cursor::new(reads)).collect();
         for cursor in &mut cursors {
@@ -49,7 +50,7 @@ impl Build<'_> {
                 cursor.step(self, &dimensions)?;
             }
             if self.file.rows.is_multiple_of(GAUGE_ROWS) {
-                self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
+                self.gauge.advance(way.done(head), way.whole())?;
             }
         }
         self.process_days(plan, &processes.finish())
@@ -96,7 +97,7 @@ impl Build<'_> {
 }
 
 /// What rows are ordered by: organization, audit time and sequence.
-type Head = (OrganizationId, Timestamp, u64);
+pub(super) type Head = (OrganizationId, Timestamp, u64);
 
 /// Where the reading of one meter stands.
 struct Cursor<'p, 'c> {

@@ -16,6 +16,7 @@ impl Build<'_> {
             self.start(names.next(), SUMMARY)?;
         }
         for (done, member) in plan.members.iter().enumerate() {
+            self.gauge.enter(done, plan.members.len())?;
             let has_file = member.is_printed && !plan.combined;
             let name = has_file.then(|| names.next()).flatten();
             let rows = self.member_rows(plan, member, &mut roll_ups);
@@ -28,11 +29,10 @@ impl Build<'_> {
                 self.end_summary()?;
             } else if !rows.is_empty() {
                 if self.file.rows > 0 {
-                    self.archive.write(None, b"\n")?;
+                    self.gap()?;
                 }
                 self.summary_rows(&rows)?;
             }
-            self.gauge.advance(done + 1, plan.members.len())?;
         }
         if plan.combined {
             self.end_summary()?;
@@ -48,6 +48,7 @@ impl Build<'_> {
         roll_ups: &mut RollUps,
     ) -> Result<Vec<SummaryRow<'c>>> {
         let ledger = self.read(plan, member)?;
+        self.gauge.advance(1, 3)?;
         let rows = plan.rows(member, ledger, roll_ups)?;
         if member.is_printed {
             let mut sums = BTreeMap::new();
@@ -57,6 +58,7 @@ impl Build<'_> {
             }
             self.recount(member, plan.recount(member, None), &sums)?;
         }
+        self.gauge.advance(2, 3)?;
         Ok(rows)
     }
 
