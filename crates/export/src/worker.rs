@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tracing::Instrument;
 use usage::UsageStore;
 
-use crate::artifact::{Artifacts, Stored};
+use crate::artifact::{self, Artifacts, Stored};
 use crate::build::{Build, Contents, Gauge, Missing};
 use crate::error::{Error, Result};
 use crate::manifest::{FileFacts, Manifest};
@@ -277,7 +277,8 @@ impl Worker {
         blocking(move || {
             let control = request::control(&snapshot);
             let plan = ExportPlan::new(&request, &control, as_of)?;
-            let build = Build::new(usage.as_ref(), &runtime, &gauge, as_of, scratch)?;
+            let asked = (&request.parameters, as_of);
+            let build = Build::new(usage.as_ref(), &runtime, &gauge, asked, scratch)?;
             let (archive, contents) = build.run(&plan)?;
             Ok(Built { archive, contents })
         })
@@ -302,13 +303,15 @@ impl Worker {
         let progress = Progress { percent: 100, rows };
         self.beat(claimed, progress, self.options.lease_ms).await?;
         let export = claimed.export.id;
+        let parameters = request::parameters(&claimed.export.request)?;
         let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
         let Built {
             mut archive,
             contents,
         } = built;
         let gauge = Arc::clone(gauge);
-        let put = move || artifacts.put_archive(&runtime, export, &mut archive, &gauge);
+        let named = (export, artifact::extension(&parameters));
+        let put = move || artifacts.put_archive(&runtime, named, &mut archive, &gauge);
         let stored = blocking(put).await?;
         let manifest = Manifest::new(
             export,

@@ -26,6 +26,7 @@ use crate::range::TimeRange;
 use crate::rate::{Rate, RateKind, TierPart};
 use crate::tree::Scope;
 
+pub(super) use rows::{AMOUNT_DECIMALS, PRICE_DECIMALS};
 pub use rows::{ASSET, AssetCell, PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow};
 
 /// What tells lines of a day apart, one value per dimension of the plan.
@@ -146,7 +147,7 @@ impl<'c> DetailPlan<'c> {
     ) -> Result<Self, PlanError> {
         files.members.retain(|member| member.is_printed);
         let wanted = |each: &&Meter| {
-            let is_wanted = meter.is_none_or(|meter| each.id == meter);
+            let is_wanted = meter.is_none_or(|meter| each.id == meter) && files.wants(each.id);
             is_wanted && each.rule.aggregation.is_rateable() && !linked::is_linked(each.id)
         };
         let all = files.control.meters.iter();

@@ -84,12 +84,8 @@ impl<'c> UsageRead<'c> {
 }
 
 impl<'c> Ledger<'c> {
-    /// An empty ledger for the days of `range`, for all metered usage of `organization`.
-    pub fn new(control: &'c Control, organization: &'c Organization, range: TimeRange) -> Self {
-        Self::of(control, organization, range, |_| true)
-    }
-
-    /// The same for those meters alone that pass.
+    /// An empty ledger for the days of `range`, for usage of `organization` by the meters that
+    /// pass.
     pub(super) fn of(
         control: &'c Control,
         organization: &'c Organization,

@@ -1,8 +1,10 @@
 //! Plans as small stories: what was declared and used, and the rows that come out.
 
+mod chosen;
 mod detail;
 mod linked;
 mod summary;
+mod usage;
 mod zeros;
 
 use std::collections::BTreeMap;
@@ -182,6 +184,7 @@ impl Story {
             requester: organization_id(requester),
             first: first.parse().unwrap(),
             last: last.parse().unwrap(),
+            parameters: Parameters::default(),
         }
     }
 

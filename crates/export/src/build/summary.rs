@@ -20,6 +20,7 @@ impl Build<'_> {
             self.start(names.next(), SUMMARY)?;
         }
         for (done, member) in plan.members.iter().enumerate() {
+            self.gauge.enter(done, plan.members.len())?;
             let has_file = member.is_printed && !plan.combined;
             let name = has_file.then(|| names.next()).flatten();
             let rows = self.member_rows(plan, member, (&mut roll_ups, &mut rolled_up));
@@ -32,11 +33,10 @@ impl Build<'_> {
                 self.end_summary()?;
             } else if !rows.is_empty() {
                 if self.file.rows > 0 {
-                    self.archive.write(None, b"\n")?;
+                    self.gap()?;
                 }
                 self.summary_rows(&rows)?;
             }
-            self.gauge.advance(done + 1, plan.members.len())?;
         }
         if plan.combined {
             self.end_summary()?;
@@ -55,12 +55,14 @@ impl Build<'_> {
     ) -> Result<Vec<SummaryRow<'c>>> {
         let ledger = self.read(plan, member)?;
         let recount = self.recount(plan.recount(member, None))?;
+        self.gauge.advance(1, 3)?;
         let rows = plan.rows(member, ledger, roll_ups)?;
         self.roll_up(plan, member, &recount, rolled_up)?;
         if member.is_printed {
             self.compare(member, &recount, &own_sums(&rows)?)?;
             self.compare_roll_ups(member, &rows, rolled_up)?;
         }
+        self.gauge.advance(2, 3)?;
         Ok(rows)
     }
 

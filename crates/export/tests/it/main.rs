@@ -9,5 +9,6 @@ mod files;
 mod jobs;
 mod leases;
 mod outbox;
+mod own;
 mod trouble;
 mod world;

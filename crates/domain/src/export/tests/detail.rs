@@ -6,6 +6,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+const ASSETS: ExportKind = ExportKind::Asset {
+    meter: None,
+    linked: false,
+    combined: false,
+};
+
 /// The project of an event: every fourth has none.
 fn keys(detail: Detail, index: u64) -> Keys {
     let mut keys = vec![None; detail.dimensions().len()];
@@ -131,7 +137,7 @@ const TIERS: &str = "
 #[test]
 fn an_asset_pays_the_tier_its_own_events_fall_into() {
     let story = Story::read(TIERS);
-    let asset = request(ExportKind::Asset { meter: None }, "A", "2013-01-06");
+    let asset = request(ASSETS, "A", "2013-01-06");
     let lines = detail_lines(&story, &asset);
     let printed: Vec<_> = lines.iter().map(|line| print(ASSET, line)).collect();
     let a = "null,null,null,0000000000000000000013,Production,null,null";
@@ -301,7 +307,7 @@ proptest! {
             let projects = ExportKind::ProjectFolder { linked: true, combined: false };
             prop_assert_eq!(&by_detail(&story, projects, requester), &summary);
             let alone = by_summary(&story, false, requester);
-            let assets = ExportKind::Asset { meter: None };
+            let assets = ASSETS;
             prop_assert_eq!(by_detail(&story, assets, requester), alone);
         }
     }
