@@ -201,7 +201,7 @@ impl Metadata {
 }
 
 fn check_new(new: &NewSchedule) -> Result<()> {
-    check::echo("parameters", &new.parameters)?;
+    check::parameters(&new.parameters)?;
     let url = new.callback_url.as_ref();
     url.map_or(Ok(()), |url| check::echo("callbackUrl", url))
 }

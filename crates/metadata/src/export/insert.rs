@@ -156,12 +156,13 @@ fn check_request(new: &NewExport) -> Result<()> {
     let given = [
         ("startDate", Some(&new.start)),
         ("endDate", Some(&new.end)),
-        ("parameters", new.parameters.as_ref()),
         ("callbackUrl", new.callback_url.as_ref()),
         ("idempotencyKey", new.idempotency_key.as_ref()),
     ];
     let mut given = given
         .into_iter()
         .filter_map(|(field, text)| Some((field, text?)));
-    given.try_for_each(|(field, text)| check::echo(field, text))
+    given.try_for_each(|(field, text)| check::echo(field, text))?;
+    let parameters = new.parameters.as_deref();
+    parameters.map_or(Ok(()), check::parameters)
 }

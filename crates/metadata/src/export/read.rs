@@ -19,6 +19,15 @@ impl Metadata {
         row.as_ref().map(export_of).transpose()
     }
 
+    /// Whether the organization has used this idempotency key.
+    pub async fn has_export(&self, organization: OrganizationId, key: &str) -> Result<bool> {
+        let statement =
+            sql("SELECT id FROM exports WHERE organization_id = $1 AND idempotency_key = $2")
+                .bind(organization)
+                .bind(key);
+        Ok(self.database.read().one(statement).await?.is_some())
+    }
+
     /// The exports of the organizations that lie under `requester` at `at` and its own, newest
     /// first.
     pub async fn list_exports(

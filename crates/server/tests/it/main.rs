@@ -10,6 +10,7 @@ mod auth;
 mod cli;
 mod demo;
 mod events;
+mod exports;
 mod harness;
 mod import;
 mod keys;
