@@ -365,7 +365,11 @@ impl Worker {
                 error_message,
             },
         };
-        self.end(claimed, &settlement).await
+        let ended = self.end(claimed, &settlement).await;
+        if let Err(Error::TakenOver(export)) = ended {
+            self.clear_cancelled(export).await?;
+        }
+        ended
     }
 
     async fn end(&self, claimed: &Claimed, settlement: &Settlement) -> Result<()> {

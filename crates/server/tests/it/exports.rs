@@ -58,11 +58,55 @@ async fn an_export_is_accepted_made_and_told_in_full() {
     let (server, key) = analyst().await;
     let asked = ask(&server, &key, &january("SUMMARY")).await;
     assert_eq!(asked.header("location"), server.url(&path(&asked)));
-    assert_snapshot!(asked.show().replace(&server.url(""), "[url]"), @"");
+    assert_snapshot!(asked.show().replace(&server.url(""), "[url]"), @r#"
+    202 application/json
+    {
+      "artifact": null,
+      "asOf": null,
+      "createdAt": "2026-06-01T12:00:00Z",
+      "errorMessage": null,
+      "expiresAt": null,
+      "id": "[id]",
+      "kind": "SUMMARY",
+      "links": {
+        "download": null,
+        "manifest": null,
+        "self": "[url]/api/v1/exports/[id]"
+      },
+      "organizationId": "[id]",
+      "outcome": null,
+      "period": null,
+      "progress": {
+        "percent": 0,
+        "rows": 0
+      },
+      "request": {
+        "callbackUrl": null,
+        "columns": [],
+        "combined": false,
+        "format": "csv",
+        "from": "2026-01-01",
+        "meters": [],
+        "organizations": [],
+        "packing": "zip",
+        "to": "2026-02-01"
+      },
+      "schedule": null,
+      "source": "own",
+      "status": "CREATED",
+      "updatedAt": "2026-06-01T12:00:00Z",
+      "userId": null
+    }
+    "#);
     server.run_jobs_until_idle().await;
     let done = server.get(&key, &path(&asked)).await;
     let shown = members(&done, &["status", "outcome", "progress", "expiresAt"]);
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r#"
+    status: "SUCCESS"
+    outcome: "SUCCESS"
+    progress: {"percent":100,"rows":4}
+    expiresAt: "2026-06-04T12:00:00Z"
+    "#);
     let json = done.json();
     assert_eq!(json["asOf"].as_str().unwrap().len(), 57);
     assert_eq!(json["artifact"]["mediaType"], "application/zip");
@@ -107,7 +151,18 @@ async fn twenty_requests_with_one_key_make_one_export() {
     assert_eq!((again.status, &again.json()["id"]), (200, &first));
     assert_eq!(again.json()["status"], "SUCCESS");
     let other = ask_once(&server, &key, "once", &january("ASSET")).await;
-    assert_snapshot!(other.show(), @"");
+    assert_snapshot!(other.show(), @r#"
+    422 application/problem+json
+    {
+      "code": "idempotency_key_reused",
+      "detail": "Another request came with this Idempotency-Key before; use a new
+      key.",
+      "requestId": "[id]",
+      "status": 422,
+      "title": "Unprocessable Entity",
+      "type": "about:blank"
+    }
+    "#);
     let long = "x".repeat(256);
     for bad in ["with space", &long] {
         let refused = ask_once(&server, &key, bad, &body).await;
@@ -127,7 +182,9 @@ async fn the_same_watermark_gives_the_same_bytes_later() {
         "specversion": "1.0", "id": "late", "source": "test", "type": "flight", "subject": "s",
         "time": "2026-01-07T10:00:00Z", "data": {"hours": "5", "miles": 1},
     });
-    let sent = server.post(&writer, "/api/v1/events", &late.to_string()).await;
+    let sent = server
+        .post(&writer, "/api/v1/events", &late.to_string())
+        .await;
     assert_eq!(sent.status, 204, "{}", sent.body);
     server.advance(3_600);
     let mut body = january("SUMMARY");
@@ -177,7 +234,12 @@ async fn a_cancelled_export_ends_its_worker_and_leaves_nothing_behind() {
     let built = worker.build(&claimed, &gauge).await.unwrap();
     let cancelled = server.delete(&key, &path(&asked)).await;
     let shown = members(&cancelled, &["status", "outcome", "artifact", "links"]);
-    assert_snapshot!(crate::harness::redact(&shown.replace(&server.url(""), "[url]")), @"");
+    assert_snapshot!(crate::harness::redact(&shown.replace(&server.url(""), "[url]")), @r#"
+    status: "CANCELLED"
+    outcome: "CANCELLED"
+    artifact: null
+    links: {"download":null,"manifest":null,"self":"[url]/api/v1/exports/[id]"}
+    "#);
     let late = worker.publish(&claimed, built, &gauge).await;
     assert!(late.is_err(), "{late:?}");
     let put = server.app().exports.artifacts().manifest(claimed.export.id);

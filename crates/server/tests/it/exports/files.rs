@@ -22,9 +22,10 @@ async fn the_manifest_tells_rows_and_control_sums_of_the_file_that_is_there() {
     assert_eq!(json["archive"]["sha256"], export["artifact"]["sha256"]);
     assert_eq!(json["archive"]["bytes"], export["artifact"]["bytes"]);
     let file = &json["files"][0];
-    assert_snapshot!(redact(&file["name"].to_string()), @"");
+    assert_snapshot!(redact(&file["name"].to_string()), @r#""[id].csv""#);
     assert_eq!(file["rows"], export["progress"]["rows"]);
-    assert_snapshot!(file["controls"].to_string(), @"");
+    let controls = file["controls"].to_string();
+    assert_snapshot!(controls, @r#"{"ipu":"0.600000000000000000000000","usage":"303.750000000000"}"#);
 }
 
 #[tokio::test]

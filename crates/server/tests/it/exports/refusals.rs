@@ -45,7 +45,36 @@ async fn bad_requests_are_refused_with_stable_codes_and_make_no_job() {
         let line = format!("{} {}: {}", refused.status, code.unwrap(), detail.unwrap());
         shown += &(fold(&line) + "\n");
     }
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r#"
+    400 export_kind: kind COST is not available yet
+    400 export_kind: kind is "SUMMARY_ALL_LINKED": expected SUMMARY, PROJECT_FOLDER,
+      ASSET, JOB_LEVEL or USAGE
+    400 export_range: from is "2026-01-01T10:00:00Z": expected a date such as
+      2026-01-31, or an instant at UTC midnight
+    400 export_range: from 2026-01-01 to 2026-01-01: expected to after from, and at
+      most 366 days
+    400 export_range: from 2026-01-01 to 2027-01-03: expected to after from, and at
+      most 366 days
+    400 export_range: from is "yesterday": expected a date such as 2026-01-31, or an
+      instant at UTC midnight
+    404 not_found: no such organization
+    404 not_found: no such meter
+    400 invalid_request: callbackUrl is not an http or https URL of at most 2048
+      characters
+    400 invalid_as_of: asOf is no watermark of this server
+    400 invalid_request: columns has 101 members: expected at most 100
+    422 unprocessable: Failed to deserialize the JSON body into the target type:
+      format: unknown variant `xlsx`, expected `csv` or `parquet` at line 1 column 16
+    422 unprocessable: Failed to deserialize the JSON body into the target type:
+      packing: unknown variant `tar`, expected `zip` or `gzip` at line 1 column 53
+    422 unprocessable: Failed to deserialize the JSON body into the target type:
+      jobType: unknown field `jobType`, expected one of `from`, `to`, `asOf`, `kind`,
+      `organizations`, `meters`, `combined`, `columns`, `format`, `packing`,
+      `callbackUrl` at line 1 column 30
+    400 invalid_export: combined: JOB_LEVEL has no such form
+    422 unprocessable: Failed to deserialize the JSON body into the target type:
+      missing field `kind` at line 1 column 39
+    "#);
     let listed = server.get(&key, EXPORTS).await;
     assert_eq!(listed.json()["items"], json!([]));
 }

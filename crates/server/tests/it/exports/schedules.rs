@@ -30,12 +30,12 @@ async fn step(server: &TestServer) -> usize {
     server.app().exports.schedules.step().await.unwrap()
 }
 
-/// Period, range and status of a schedule's exports, the newest first.
+/// Period and status of a schedule's exports, the first period first.
 async fn runs(server: &TestServer, key: &str, schedule: &Answer) -> String {
     let id = schedule.json()["id"].clone();
     let url = format!("{EXPORTS}?schedule={}", id.as_str().unwrap());
     let listed = server.get(key, &url).await.json();
-    let mut shown = String::new();
+    let mut shown = Vec::new();
     for export in listed["items"].as_array().unwrap() {
         assert_eq!(export["schedule"], id);
         let (period, request) = (&export["period"], &export["request"]);
@@ -44,9 +44,11 @@ async fn runs(server: &TestServer, key: &str, schedule: &Answer) -> String {
             (&request["from"], &request["to"])
         );
         let words = [&period["from"], &period["to"], &export["status"]];
-        shown += &(words.map(|word| word.as_str().unwrap()).join(" ") + "\n");
+        shown.push(words.map(|word| word.as_str().unwrap()).join(" "));
     }
-    shown
+    // Exports of one moment are listed in any order.
+    shown.sort();
+    shown.join("\n")
 }
 
 #[tokio::test]
@@ -55,7 +57,38 @@ async fn a_daily_schedule_makes_one_export_a_day_and_catches_up() {
     let body = json!({"kind": "SUMMARY", "every": "daily", "delayHours": 2});
     let schedule = create(&server, &key, &body).await;
     assert_eq!(schedule.header("location"), server.url(&one(&schedule)));
-    assert_snapshot!(schedule.show().replace(&server.url(""), "[url]"), @"");
+    assert_snapshot!(schedule.show().replace(&server.url(""), "[url]"), @r#"
+    201 application/json
+    {
+      "createdAt": "2026-06-01T12:00:00Z",
+      "delayHours": 2,
+      "dueAt": "2026-06-02T02:00:00Z",
+      "every": "daily",
+      "id": "[id]",
+      "links": {
+        "exports": "[url]/api/v1/exports?schedule=[id]",
+        "self": "[url]/api/v1/export-schedules/[id]"
+      },
+      "organizationId": "[id]",
+      "paused": false,
+      "period": {
+        "from": "2026-06-01",
+        "to": "2026-06-02"
+      },
+      "request": {
+        "callbackUrl": null,
+        "columns": [],
+        "combined": false,
+        "format": "csv",
+        "kind": "SUMMARY",
+        "meters": [],
+        "organizations": [],
+        "packing": "zip"
+      },
+      "updatedAt": "2026-06-01T12:00:00Z",
+      "userId": null
+    }
+    "#);
     // It is noon of the first of June: its day ends in 12 hours.
     server.advance(14 * 3_600 - 1);
     assert_eq!(step(&server).await, 0);
@@ -65,7 +98,12 @@ async fn a_daily_schedule_makes_one_export_a_day_and_catches_up() {
     server.advance(3 * DAY);
     assert_eq!(step(&server).await, 3);
     server.run_jobs_until_idle().await;
-    assert_snapshot!(runs(&server, &key, &schedule).await, @"");
+    assert_snapshot!(runs(&server, &key, &schedule).await, @"
+    2026-06-01 2026-06-02 SUCCESS
+    2026-06-02 2026-06-03 SUCCESS
+    2026-06-03 2026-06-04 SUCCESS
+    2026-06-04 2026-06-05 SUCCESS
+    ");
     let next = server.get(&key, &one(&schedule)).await.json();
     assert_eq!(
         next["period"],
@@ -81,7 +119,10 @@ async fn a_monthly_schedule_covers_calendar_months() {
     let schedule = create(&server, &key, &body).await;
     server.advance(61 * DAY);
     assert_eq!(step(&server).await, 2);
-    assert_snapshot!(runs(&server, &key, &schedule).await, @"");
+    assert_snapshot!(runs(&server, &key, &schedule).await, @"
+    2026-06-01 2026-07-01 CREATED
+    2026-07-01 2026-08-01 CREATED
+    ");
 }
 
 #[tokio::test]
@@ -154,7 +195,14 @@ async fn bad_schedules_are_refused() {
         let refused = create(&server, &key, &body).await;
         shown += &format!("{} {}\n", refused.status, refused.json()["code"]);
     }
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r#"
+    422 "unprocessable"
+    422 "unprocessable"
+    400 "export_kind"
+    400 "invalid_request"
+    422 "unprocessable"
+    404 "not_found"
+    "#);
     let body = json!({"kind": "SUMMARY", "every": "daily", "meters": [METER]});
     let schedule = create(&server, &key, &body).await;
     for patch in [r#"{"delayHours": 73}"#, r#"{"callbackUrl": "x"}"#] {
