@@ -119,6 +119,10 @@ id!(
     ExportId
 );
 id!(
+    /// Names a schedule of exports.
+    ScheduleId
+);
+id!(
     /// Names a message of the outbox.
     DeliveryId
 );

@@ -18,6 +18,7 @@ pub mod path;
 pub mod quantity;
 pub mod range;
 pub mod rate;
+pub mod schedule;
 pub mod tree;
 pub mod window;
 

@@ -3,6 +3,7 @@
 //! A lease with a fencing number holds the job meanwhile. When its worker dies, another one starts
 //! again and makes the same bytes; when it is only late, its result no longer counts.
 
+mod lease;
 mod pool;
 
 use std::fmt;
@@ -10,15 +11,16 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use domain::Timestamp;
 use domain::export::{AsOf, ExportPlan};
 use domain::ids::ExportId;
 use jiff::SignedDuration;
-use metadata::{Artifact, Claim, Claimed, Metadata, Progress, Settlement};
+use metadata::{Artifact, Claim, Claimed, ExportStatus, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
 use tracing::Instrument;
 use usage::UsageStore;
 
@@ -34,6 +36,8 @@ pub use pool::Workers;
 const ATTEMPTS_MAX: u32 = 5;
 /// Milliseconds until a job that met a passing failure is tried again.
 const RETRY_MS: u32 = 2_000;
+/// Ends of jobs that a listener may be behind before it misses some.
+const ENDS_MAX: usize = 1_024;
 /// Artifacts removed in one sweep.
 const SWEEP_MAX: u32 = 100;
 
@@ -83,6 +87,7 @@ pub struct Worker {
     artifacts: Artifacts,
     clock: Clock,
     options: Arc<Options>,
+    ends: broadcast::Sender<ExportId>,
 }
 
 impl fmt::Debug for Worker {
@@ -167,12 +172,19 @@ impl Worker {
             artifacts,
             clock,
             options,
+            ends: broadcast::channel(ENDS_MAX).0,
         })
     }
 
     /// Where this worker puts artifacts.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
+    }
+
+    /// Names jobs as they end in this process; who cancels one says so here too, and a worker at
+    /// it stops at once.
+    pub fn ends(&self) -> &broadcast::Sender<ExportId> {
+        &self.ends
     }
 
     /// Takes the next job and works on it to its end; `None` when there is none.
@@ -353,7 +365,11 @@ impl Worker {
                 error_message,
             },
         };
-        self.end(claimed, &settlement).await
+        let ended = self.end(claimed, &settlement).await;
+        if let Err(Error::TakenOver(export)) = ended {
+            self.clear_cancelled(export).await?;
+        }
+        ended
     }
 
     async fn end(&self, claimed: &Claimed, settlement: &Settlement) -> Result<()> {
@@ -362,7 +378,10 @@ impl Worker {
             .metadata
             .settle_export(export, claimed.fence, settlement, now)
             .await;
-        settled.map(drop).map_err(|error| taken_over(export, error))
+        settled.map_err(|error| taken_over(export, error))?;
+        // Nobody may be listening.
+        let _ = self.ends.send(export);
+        Ok(())
     }
 
     /// What becomes of a job that could not be made: another try, or its end.
@@ -374,7 +393,7 @@ impl Worker {
         match error {
             Error::TakenOver(_) => {
                 tracing::warn!(export.id = %export, "export {export} was taken over");
-                Ok(())
+                self.clear_cancelled(export).await
             }
             Error::Stopping => {
                 let (fence, now) = (claimed.fence, (self.clock)());
@@ -397,35 +416,13 @@ impl Worker {
         }
     }
 
-    /// Extends the lease until it is lost, which it tells.
-    async fn keep_lease(&self, claimed: &Claimed, gauge: &Gauge) -> Error {
-        let mut failed_since: Option<Instant> = None;
-        let lease = Duration::from_millis(u64::from(self.options.lease_ms));
-        loop {
-            tokio::time::sleep(lease / 3).await;
-            let (percent, rows) = (gauge.percent(), gauge.rows());
-            match self
-                .beat(claimed, Progress { percent, rows }, self.options.lease_ms)
-                .await
-            {
-                Ok(()) => failed_since = None,
-                Err(error @ Error::TakenOver(_)) => return error,
-                // The database may come back before the lease lapses; the fence guards the rest.
-                Err(error) => {
-                    if failed_since.get_or_insert_with(Instant::now).elapsed() >= lease {
-                        return error;
-                    }
-                }
-            }
+    /// Removes what was put for a job that was cancelled meanwhile: no row leads to it.
+    async fn clear_cancelled(&self, export: ExportId) -> Result<()> {
+        let found = self.metadata.find_export(export).await?;
+        if found.is_some_and(|found| found.status == ExportStatus::Cancelled) {
+            self.artifacts.remove(export).await?;
         }
-    }
-
-    async fn beat(&self, claimed: &Claimed, progress: Progress, lease_ms: u32) -> Result<()> {
-        let (export, now) = (claimed.export.id, (self.clock)());
-        let beat = self
-            .metadata
-            .heartbeat_export(export, claimed.fence, progress, lease_ms, now);
-        beat.await.map_err(|error| taken_over(export, error))
+        Ok(())
     }
 
     /// Removes artifacts whose time is over; gives how many.
@@ -468,7 +465,7 @@ fn reason(error: &Error) -> String {
 }
 
 /// An error with all its causes.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

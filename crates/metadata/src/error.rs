@@ -75,6 +75,14 @@ pub enum Error {
         /// The limit.
         limit: u32,
     },
+    /// The organization has as many schedules as it may have.
+    #[error("organization {organization} has {limit} schedules: delete one first")]
+    TooManySchedules {
+        /// Whose schedules.
+        organization: OrganizationId,
+        /// The limit.
+        limit: u32,
+    },
     /// Another worker took the export over; this one's result does not count.
     #[error("export {export} was taken over: fence {fence} is no longer valid")]
     Fenced {
@@ -156,6 +164,7 @@ impl Error {
             | Self::Constraint { .. }
             | Self::RateOverlap { .. }
             | Self::Fenced { .. }
+            | Self::TooManySchedules { .. }
             | Self::WrongStatus { .. } => Kind::Conflict,
             Self::TooManyExports { .. } | Self::Busy(_) => Kind::Busy,
             Self::InUse { .. }

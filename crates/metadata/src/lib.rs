@@ -23,6 +23,7 @@ mod random;
 mod rate;
 mod revision;
 mod role;
+mod schedule;
 mod session;
 mod snapshot;
 mod subject;
@@ -32,8 +33,9 @@ mod user;
 pub use account::{Account, NewAccount};
 pub use error::{Error, Result};
 pub use export::{
-    ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export, ExportKind,
-    ExportSource, ExportStatus, NewExport, Pins, Progress, Settlement,
+    ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export,
+    ExportFilter, ExportKind, ExportSource, ExportStatus, Inserted, NewExport, Pins, Progress,
+    Scheduled, Settlement,
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};
@@ -47,6 +49,7 @@ pub use page::{Cursor, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Page, PageRequest};
 pub use rate::RateRecord;
 pub use revision::Change;
 pub use role::{Role, RoleAssignment};
+pub use schedule::{NewSchedule, SCHEDULES_MAX, Schedule, SchedulePatch, Turn};
 pub use session::{SESSION_IDLE_SECONDS_MAX, Session};
 pub use snapshot::{ControlSnapshot, OrganizationVersion, SnapshotOrganization};
 pub use subject::Subject;

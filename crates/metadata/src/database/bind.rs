@@ -2,9 +2,11 @@
 
 use domain::Timestamp;
 use domain::ids::{
-    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
+    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, ScheduleId,
+    UserId,
 };
 use domain::quantity::Quantity;
+use jiff::civil::Date;
 
 /// A value for a marker; the type is known even when the value is missing.
 #[derive(Debug, Clone)]
@@ -58,6 +60,8 @@ bind! { Text:
     RateId => |value: RateId| value.to_string();
     ExportId => |value: ExportId| value.to_string();
     RequestId => |value: RequestId| value.to_string();
+    ScheduleId => |value: ScheduleId| value.to_string();
+    Date => |value: Date| value.to_string();
     DeliveryId => |value: DeliveryId| value.to_string();
     &[u8; 32] => hexadecimal;
     [u8; 32] => |value: [u8; 32]| hexadecimal(&value);

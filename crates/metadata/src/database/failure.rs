@@ -34,6 +34,9 @@ const UNIQUES: &[Unique] = unique! {
     "exports_id_unique", "exports.id", "export id";
     "exports_idempotency_unique",
         "exports.organization_id, exports.idempotency_key", "idempotency key";
+    "exports_period_unique",
+        "exports.schedule_id, exports.period_from", "period of the schedule";
+    "export_schedules_id_unique", "export_schedules.id", "schedule id";
 };
 
 /// SQLite: busy and locked, with their extended codes in the higher bytes.
@@ -131,6 +134,7 @@ mod tests {
         include_str!("../../migrations/0001_control.sql"),
         include_str!("../../migrations/0002_access.sql"),
         include_str!("../../migrations/0003_jobs.sql"),
+        include_str!("../../migrations/0005_schedules.sql"),
     );
 
     #[test]

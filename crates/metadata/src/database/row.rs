@@ -5,11 +5,13 @@ use std::str::FromStr;
 
 use domain::Timestamp;
 use domain::ids::{
-    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
+    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, ScheduleId,
+    UserId,
 };
 use domain::path::JsonPath;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
+use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -164,7 +166,9 @@ parsed!(
     RateId,
     ExportId,
     RequestId,
+    ScheduleId,
     DeliveryId,
+    Date,
     JsonPath,
     Quantity
 );

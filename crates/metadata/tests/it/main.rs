@@ -13,6 +13,7 @@ mod opening;
 mod pages;
 mod random;
 mod rules;
+mod schedules;
 mod servers;
 mod world;
 
@@ -81,6 +82,11 @@ stories! {
         the_same_request_again_finds_its_export
         an_artifact_expires_and_the_row_stays
         only_our_own_exports_can_be_cancelled;
+    schedules:
+        a_period_gets_one_export_however_many_servers_try
+        missed_periods_come_oldest_first_and_wait_at_the_limit
+        a_pause_delays_and_a_deleted_schedule_leaves_its_exports
+        schedules_are_listed_below_the_requester_and_bounded;
     messages:
         a_callback_is_written_with_the_end_it_tells_about
         a_late_sender_settles_nothing

@@ -2,8 +2,7 @@
 
 pub mod download;
 mod job;
-mod range;
-mod request;
+pub(super) mod request;
 
 use std::sync::Arc;
 

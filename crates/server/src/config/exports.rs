@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Exports {
     /// Jobs worked on at once.
     pub workers: usize,
+    /// Unfinished exports one organization may have through `/api/v1`.
+    pub active_per_organization: u32,
     /// Days a finished export can be downloaded.
     pub artifact_days: u32,
     /// Where artifacts go; empty for a folder in the data directory.

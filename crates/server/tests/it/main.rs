@@ -11,6 +11,7 @@ mod cli;
 mod connections;
 mod demo;
 mod events;
+mod exports;
 mod harness;
 mod import;
 mod keys;

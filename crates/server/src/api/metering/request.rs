@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Characters of a callback URL.
-const CALLBACK_CHARS_MAX: usize = 2_048;
+pub(in crate::api) const CALLBACK_CHARS_MAX: usize = 2_048;
 /// Days between the first and the last date of SUMMARY and of job-level exports: the limit of 180
 /// and the day of slack that clients' inclusive ranges need.
 const LONG_SPAN_DAYS_MAX: i32 = 181;
@@ -242,15 +242,19 @@ fn callback(value: Option<&Value>) -> ApiResult<Option<String>> {
     let Some(sent) = text("callbackUrl", value)? else {
         return Ok(None);
     };
-    let fits = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    let is_url = url::Url::parse(&sent).is_ok_and(|url| fits(&url));
-    if is_url && sent.chars().count() <= CALLBACK_CHARS_MAX {
+    if is_callback_url(&sent) {
         return Ok(Some(sent));
     }
     let message = format!(
         "callbackUrl is not an http or https URL of at most {CALLBACK_CHARS_MAX} characters"
     );
     Err(ApiError::new(Code::MeteringCallback, message))
+}
+
+/// Whether a text is a URL messages can be posted to, and not too long.
+pub(in crate::api) fn is_callback_url(sent: &str) -> bool {
+    let fits = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    url::Url::parse(sent).is_ok_and(fits) && sent.chars().count() <= CALLBACK_CHARS_MAX
 }
 
 fn missing(name: &str) -> ApiError {
