@@ -7,7 +7,9 @@
 )]
 
 mod auth;
+mod catalogue;
 mod cli;
+mod client;
 mod demo;
 mod events;
 mod harness;
