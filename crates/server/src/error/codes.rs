@@ -53,7 +53,9 @@ codes! {
     MeteringJobType = "METERING_JOB_TYPE", BAD_REQUEST,
         "jobType is not SUMMARY, PROJECT_FOLDER or ASSET.";
     MeteringMeter = "METERING_METER", BAD_REQUEST,
-        "meterId names no meter of the account, or one without a job-level report.";
+        "meterId names no meter of the account.";
+    MeteringNoJobLevel = "METERING_NO_JOB_LEVEL", BAD_REQUEST,
+        "The meter has no job-level report: its layout is none.";
     MeteringCallback = "METERING_CALLBACK", BAD_REQUEST,
         "callbackUrl is not an http or https URL.";
     MeteringActiveJobs = "METERING_ACTIVE_JOBS", BAD_REQUEST,

@@ -7,7 +7,9 @@
 )]
 
 mod auth;
+mod catalogue;
 mod cli;
+mod client;
 mod connections;
 mod demo;
 mod events;
