@@ -123,6 +123,10 @@ id!(
     DeliveryId
 );
 id!(
+    /// Names a webhook.
+    WebhookId
+);
+id!(
     /// Names one request in answers and logs.
     RequestId
 );

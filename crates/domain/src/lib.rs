@@ -19,6 +19,7 @@ pub mod quantity;
 pub mod range;
 pub mod rate;
 pub mod tree;
+pub mod webhook;
 pub mod window;
 
 pub use jiff::Timestamp;

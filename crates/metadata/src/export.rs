@@ -7,6 +7,7 @@ use crate::database::words;
 
 mod insert;
 mod lease;
+mod message;
 mod read;
 mod settle;
 

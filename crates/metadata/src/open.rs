@@ -138,6 +138,7 @@ fn migrator() -> Migrator {
         ("control", include_str!("../migrations/0001_control.sql")),
         ("access", include_str!("../migrations/0002_access.sql")),
         ("jobs", include_str!("../migrations/0003_jobs.sql")),
+        ("webhooks", include_str!("../migrations/0004_webhooks.sql")),
     ];
     let migrations = (1..).zip(texts).map(|(version, (description, text))| {
         let text = text.into_sql_str();
@@ -162,7 +163,8 @@ fn newer(error: MigrateError) -> Error {
     }
 }
 
-/// Creates a missing file readable by its owner alone: it will hold hashes of passwords.
+/// Creates a missing file readable by its owner alone: it will hold hashes of passwords,
+/// and the secrets of webhooks as they are.
 fn keep_private(path: &Path) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);

@@ -3,8 +3,10 @@
 use domain::Timestamp;
 use domain::ids::{
     AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
+    WebhookId,
 };
 use domain::quantity::Quantity;
+use domain::webhook::Secret;
 
 /// A value for a marker; the type is known even when the value is missing.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ bind! { Text:
     ExportId => |value: ExportId| value.to_string();
     RequestId => |value: RequestId| value.to_string();
     DeliveryId => |value: DeliveryId| value.to_string();
+    WebhookId => |value: WebhookId| value.to_string();
+    &Secret => |value: &Secret| value.reveal().to_owned();
     &[u8; 32] => hexadecimal;
     [u8; 32] => |value: [u8; 32]| hexadecimal(&value);
 }

@@ -6,10 +6,12 @@ use std::str::FromStr;
 use domain::Timestamp;
 use domain::ids::{
     AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
+    WebhookId,
 };
 use domain::path::JsonPath;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
+use domain::webhook::Secret;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -165,6 +167,8 @@ parsed!(
     ExportId,
     RequestId,
     DeliveryId,
+    WebhookId,
+    Secret,
     JsonPath,
     Quantity
 );
