@@ -127,6 +127,10 @@ id!(
     DeliveryId
 );
 id!(
+    /// Names a webhook.
+    WebhookId
+);
+id!(
     /// Names one request in answers and logs.
     RequestId
 );

@@ -20,6 +20,7 @@ pub mod range;
 pub mod rate;
 pub mod schedule;
 pub mod tree;
+pub mod webhook;
 pub mod window;
 
 pub use jiff::Timestamp;

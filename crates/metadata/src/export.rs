@@ -8,6 +8,7 @@ use crate::database::words;
 
 pub(crate) mod insert;
 mod lease;
+mod message;
 pub(crate) mod read;
 mod settle;
 

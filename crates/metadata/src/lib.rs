@@ -29,6 +29,7 @@ mod snapshot;
 mod subject;
 mod throttle;
 mod user;
+mod webhook;
 
 pub use account::{Account, NewAccount};
 pub use error::{Error, Result};
@@ -44,7 +45,9 @@ pub use open::{Metadata, Options, Target};
 pub use organization::{
     BillingAnchor, BillingPeriod, NewOrganization, Organization, OrganizationAttributes,
 };
-pub use outbox::{Delivery, DeliveryState, NewDelivery};
+pub use outbox::{
+    Delivery, DeliveryState, Due, HOST_FAILURES_MAX, HostNews, NewDelivery, Tried, TryEnd,
+};
 pub use page::{Cursor, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Page, PageRequest};
 pub use rate::RateRecord;
 pub use revision::Change;
@@ -55,3 +58,4 @@ pub use snapshot::{ControlSnapshot, OrganizationVersion, SnapshotOrganization};
 pub use subject::Subject;
 pub use throttle::LoginFailures;
 pub use user::{NewUser, User, UserProfile, UserStatus};
+pub use webhook::{Disabled, NewWebhook, Webhook, WebhookChange};

@@ -6,11 +6,12 @@ use std::str::FromStr;
 use domain::Timestamp;
 use domain::ids::{
     AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, ScheduleId,
-    UserId,
+    UserId, WebhookId,
 };
 use domain::path::JsonPath;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
+use domain::webhook::Secret;
 use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
@@ -169,6 +170,8 @@ parsed!(
     ScheduleId,
     DeliveryId,
     Date,
+    WebhookId,
+    Secret,
     JsonPath,
     Quantity
 );
