@@ -1,5 +1,6 @@
 //! Our own exports: asked for, watched, waited for, cancelled.
 
+mod choices;
 mod files;
 mod refusals;
 mod schedules;
@@ -120,7 +121,7 @@ async fn an_export_is_accepted_made_and_told_in_full() {
 #[tokio::test]
 async fn every_kind_is_made_over_the_same_jobs() {
     let (server, key) = analyst().await;
-    for kind in ["SUMMARY", "PROJECT_FOLDER", "ASSET", "JOB_LEVEL"] {
+    for kind in ["SUMMARY", "PROJECT_FOLDER", "ASSET", "JOB_LEVEL", "USAGE"] {
         let asked = ask(&server, &key, &january(kind)).await;
         assert_eq!(asked.status, 202, "{kind}: {}", asked.body);
         server.run_jobs_until_idle().await;
