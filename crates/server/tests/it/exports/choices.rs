@@ -96,7 +96,18 @@ async fn what_cannot_be_planned_is_refused_before_it_is_a_job() {
         let line = format!("{} {}: {}", refused.status, code.unwrap(), detail.unwrap());
         shown += &(fold(&redact(&line)) + "\n");
     }
-    assert_snapshot!(shown, @"");
+    assert_snapshot!(shown, @r#"
+    400 invalid_export: gzip holds exactly one file and this export has 2: combine
+      them, or take a ZIP
+    400 invalid_export: column "Date" is chosen twice
+    400 invalid_export: column "IPU" does not exist: the columns are date,
+      organization_id, organization, meter_id, meter, meter_name, unit, subject,
+      project, folder, asset, asset_type, environment_id, environment, environment_type,
+      task_id, task_name, task_object, task_type, task_run_id, start, status,
+      cores_used, overhead_seconds, invoked_by, billing_tag, app_id, project_hrn,
+      resource, user, usage
+    400 invalid_export: meter [id] has no job-level report
+    "#);
     assert_eq!(server.get(&key, EXPORTS).await.json()["items"], json!([]));
 }
 
