@@ -166,6 +166,7 @@ fn public_url(server: &Server, address: SocketAddr) -> String {
     if server.public_url.is_empty() {
         format!("http://{address}")
     } else {
-        server.public_url.clone()
+        // Clients append to it, and some look for one slash before `saas`.
+        server.public_url.trim_end_matches('/').to_owned()
     }
 }

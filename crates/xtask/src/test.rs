@@ -1,20 +1,19 @@
 //! Everything that proves the product, on a fresh Debian machine with a Rust toolchain.
 
+mod demo;
 mod needs;
 pub(crate) mod postgres;
 pub(crate) mod python;
 mod tally;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use serde_json::Value;
 
 use crate::process;
-use crate::workspace::{cargo, root, scratch};
+use crate::workspace::{cargo, root};
 use postgres::{Durability, Postgres};
 use tally::Tally;
 
@@ -58,8 +57,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests(&postgres, &python, options.long, &mut tally)?;
     drop(postgres);
     tally.count(
-        "demo, then the oracle",
-        demo_and_oracle(&python, flights.as_deref()),
+        "demo, then the oracle and the program",
+        demo::check(&python, flights.as_deref()),
     );
     println!("{tally}");
     tally.verdict()
@@ -84,74 +83,6 @@ fn tests(postgres: &Postgres, python: &Path, long: bool, tally: &mut Tally) -> R
     tally.watch(command.env("CARGO_TERM_COLOR", "never"))
 }
 
-/// Runs the demo twice on one folder, then holds its exports against the raw input.
-fn demo_and_oracle(python: &Path, flights: Option<&Path>) -> Result<()> {
-    let folder = scratch("demo")?;
-    fs::remove_dir_all(&folder)?;
-    let document = folder.with_extension("json");
-    let first = demo(&folder, flights)?;
-    let second = demo(&folder, flights)?;
-    if totals(&first)? != totals(&second)? {
-        bail!("the demo's second run changed the totals of its exports");
-    }
-    fs::write(&document, second.to_string())?;
-    let mut oracle = Command::new(python);
-    oracle
-        .current_dir(root())
-        .arg("oracle/check.py")
-        .arg("--demo")
-        .arg(&document);
-    match flights {
-        Some(file) => oracle.arg("--full-year").arg("--flights").arg(file),
-        None => oracle.args(["--flights", "data/flights"]),
-    };
-    process::run(&mut oracle)
-}
-
-fn demo(folder: &Path, flights: Option<&Path>) -> Result<Value> {
-    let mut command = cargo();
-    command.args([
-        "run",
-        "--locked",
-        "--package",
-        "server",
-        "--",
-        "demo",
-        "--once",
-        "--no-live",
-    ]);
-    command
-        .args(["--json", "--listen", "127.0.0.1:0", "--data-dir"])
-        .arg(folder);
-    if let Some(file) = flights {
-        command.arg("--flights").arg(file);
-    }
-    println!("+ cargo run -- demo");
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        bail!("the demo ended with {}", output.status);
-    }
-    serde_json::from_slice(&output.stdout).context("the demo's output is not one JSON document")
-}
-
-/// What must not change between two runs: kind, organization, rows and total of each export.
-fn totals(document: &Value) -> Result<Vec<[Value; 4]>> {
-    let exports = document["exports"]
-        .as_array()
-        .context("the demo names no exports")?;
-    if exports.is_empty() {
-        bail!("the demo made no export");
-    }
-    let members = ["kind", "organizationId", "rows", "total"];
-    Ok(exports
-        .iter()
-        .map(|export| members.map(|member| export[member].clone()))
-        .collect())
-}
-
 /// Whether this process may install packages.
 pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
@@ -165,24 +96,4 @@ pub(crate) fn find_program(name: &str, more: &[PathBuf]) -> Option<PathBuf> {
     folders
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::totals;
-
-    #[test]
-    fn a_second_demo_may_move_files_but_not_change_totals() {
-        let export = |path: &str, total: &str| {
-            json!({"exports": [
-                {"kind": "SUMMARY", "organizationId": "o", "path": path, "rows": 3, "total": total}
-            ]})
-        };
-        let first = totals(&export("a.zip", "1.5")).unwrap();
-        assert_eq!(first, totals(&export("b.zip", "1.5")).unwrap());
-        assert_ne!(first, totals(&export("a.zip", "1.6")).unwrap());
-        assert!(totals(&json!({"exports": []})).is_err());
-    }
 }

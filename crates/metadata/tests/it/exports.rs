@@ -96,6 +96,37 @@ pub(crate) async fn fifty_parallel_requests_give_exactly_five_active_exports(met
     assert!(world.metadata.insert_export(request, at(5)).await.is_err());
 }
 
+pub(crate) async fn exports_of_our_own_api_take_no_room_at_the_vendors_door(metadata: Metadata) {
+    let world = World::create(metadata).await;
+    let own = || NewExport {
+        source: ExportSource::Own,
+        ..world.request(world.sub, ExportKind::Summary)
+    };
+    for second in 0..ACTIVE_EXPORTS_MAX {
+        let made = world.metadata.insert_export(own(), at(second.into())).await;
+        made.unwrap();
+    }
+    // Each kind of the vendor's three resources counts as the others do.
+    let kinds = [
+        ExportKind::Summary,
+        ExportKind::SummaryAllLinked,
+        ExportKind::ProjectFolder,
+        ExportKind::Asset,
+        ExportKind::JobLevel,
+    ];
+    for kind in kinds {
+        let request = world.request(world.sub, kind);
+        world.metadata.insert_export(request, at(9)).await.unwrap();
+    }
+    for kind in kinds {
+        let request = world.request(world.sub, kind);
+        let sixth = world.metadata.insert_export(request, at(10)).await;
+        let refused = matches!(sixth, Err(Error::TooManyExports { limit: 5, .. }));
+        assert!(refused, "{sixth:?}");
+    }
+    world.metadata.insert_export(own(), at(11)).await.unwrap();
+}
+
 pub(crate) async fn a_row_of_every_kind_takes_every_status(metadata: Metadata) {
     let world = World::create(metadata).await;
     let mut made = Vec::new();

@@ -74,6 +74,7 @@ stories! {
         failed_logins_are_counted_in_a_window;
     exports:
         fifty_parallel_requests_give_exactly_five_active_exports
+        exports_of_our_own_api_take_no_room_at_the_vendors_door
         a_row_of_every_kind_takes_every_status
         a_stale_worker_settles_nothing
         watermark_and_versions_are_pinned_at_the_first_claim

@@ -1,7 +1,7 @@
 //! `tallyport demo`: the whole way from usage to export on real data.
 //!
 //! `account` declares who uses what, `usage` imports the flights by HTTP, `exports` orders and
-//! fetches two exports as a client would, `check` reads them back, `told` says it all.
+//! fetches every kind of export as a client would, `check` reads them back, `told` says it all.
 
 mod account;
 mod check;

@@ -30,7 +30,7 @@ async fn meters(server: &TestServer) -> BTreeMap<String, Value> {
 }
 
 #[tokio::test]
-async fn a_second_time_changes_nothing_and_every_meter_is_as_programs_know_it() {
+async fn a_second_time_changes_nothing_and_every_meter_has_its_layout() {
     let server = TestServer::start().await;
     // 35 meters, 25 rates; neither tree, users nor keys.
     assert_eq!(changes(&server).await, 60);
@@ -48,6 +48,13 @@ async fn a_second_time_changes_nothing_and_every_meter_is_as_programs_know_it() 
     ];
     assert_eq!(counts.map(|layout| layouts(json!(layout))), [2, 1, 2, 10]);
     assert_eq!((layouts(Value::Null), meters.len()), (20, 35));
+}
+
+#[tokio::test]
+async fn names_and_scalars_are_those_that_programs_know() {
+    let server = TestServer::start().await;
+    changes(&server).await;
+    let meters = meters(&server).await;
     for (id, name, scalar, factor, category) in [
         (
             "a2nB20h1o0lc7k3P9xtWS8",
@@ -152,12 +159,8 @@ async fn a_file_without_organizations_needs_to_know_which_account() {
     );
 }
 
-#[tokio::test]
-async fn usage_of_its_meters_comes_out_in_a_file_for_each_layout() {
-    let server = TestServer::start_with(|config| config.exports.workers = 1).await;
-    changes(&server).await;
-    let root = server.root().await;
-    let key = server.key(root, Role::Writer).await;
+/// Usage of one day, by the convention of the catalogue.
+fn events() -> Value {
     let event = |slug: &str, hour: u8, quantity: Value| {
         json!({
             "specversion": "1.0", "id": format!("{slug} {hour}"), "source": "test",
@@ -165,7 +168,7 @@ async fn usage_of_its_meters_comes_out_in_a_file_for_each_layout() {
             "data": {"quantity": quantity, "taskName": "t", "asset": "p", "status": "SUCCESS"},
         })
     };
-    let events = json!([
+    json!([
         event("data-integration", 10, json!(1.5)),
         event("data-integration-advanced-serverless", 11, json!("0.25")),
         event("advanced-pushdown-optimization", 10, json!(2)),
@@ -175,13 +178,20 @@ async fn usage_of_its_meters_comes_out_in_a_file_for_each_layout() {
         event("governance-records", 10, json!(25_000)),
         event("governance-records", 11, json!(20_000)),
         event("mdm-data-integration", 10, json!(3)),
-    ]);
+    ])
+}
+
+#[tokio::test]
+async fn usage_of_its_meters_comes_out_in_a_file_for_each_layout() {
+    let server = TestServer::start_with(|config| config.exports.workers = 1).await;
+    changes(&server).await;
+    let root = server.root().await;
+    let key = server.key(root, Role::Writer).await;
     let media = "application/cloudevents-batch+json";
     let sent = server
-        .send(&key, "/api/v1/events", media, &events.to_string())
+        .send(&key, "/api/v1/events", media, &events().to_string())
         .await;
     assert_eq!(sent.status, 204, "{}", sent.body);
-
     let (user, password) = server.admin();
     let client = Client::log_in(&server.url(""), Login::V3, &user, &password).await;
     let range = json!({"startDate": "2026-01-05T00:00:00Z", "endDate": "2026-01-05T23:59:59Z"});

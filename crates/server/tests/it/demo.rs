@@ -72,10 +72,25 @@ fn the_demo_shows_the_whole_way_and_a_second_run_imports_nothing_twice() {
             "SUMMARY",
             "JOB_LEVEL",
             "JOB_LEVEL",
-            "JOB_LEVEL"
+            "JOB_LEVEL",
+            "SUMMARY_ALL_LINKED",
+            "PROJECT_FOLDER",
+            "ASSET",
+            "JOB_LEVEL_ALL_METERS"
         ]
     );
-    assert!(Path::new(exports[0]["path"].as_str().unwrap()).is_file());
+    for export in exports {
+        let path = export["path"].as_str().unwrap();
+        assert!(Path::new(path).is_file());
+        assert_eq!(export["organizationId"], organizations[0]["id"]);
+        // The sample has flights of January and March.
+        let has_usage = path.contains("2013-01-01");
+        assert_eq!(
+            export["rows"] != 0 && export["total"] != 0,
+            has_usage,
+            "{export}"
+        );
+    }
 
     let (second, told) = demo(folder.path());
     assert!(told.contains("nothing new"), "{told}");

@@ -56,6 +56,22 @@ async fn a_v3_login_gives_a_session_for_every_door_and_a_base_url() {
 }
 
 #[tokio::test]
+async fn the_base_url_is_the_public_one_however_it_ends() {
+    for public_url in ["https://meter.example", "https://meter.example/"] {
+        let change = |config: &mut server::config::Config| {
+            config.server.public_url = public_url.to_owned();
+        };
+        let server = TestServer::start_with(change).await;
+        let (user, password) = server.admin();
+        let products = server.log_in(&user, &password).await.json()["products"].clone();
+        let product = json!({
+            "name": "Integration Cloud", "baseApiUrl": "https://meter.example/saas",
+        });
+        assert_eq!(products, json!([product]));
+    }
+}
+
+#[tokio::test]
 async fn a_v2_login_tells_the_server_url_and_the_session() {
     let server = TestServer::start().await;
     let (user, password) = server.admin();

@@ -22,7 +22,8 @@ use crate::error::{ApiError, ApiResult, Code};
         (status = 206, content_type = "application/zip", description = "The asked range"),
         (status = 304, description = "If-None-Match names what is there"),
         (status = 400, description = "Not finished, or failed"),
-        (status = 401), (status = 403), (status = 404, description = "No such job, or not the caller's"),
+        (status = 401), (status = 403),
+        (status = 404, description = "No such job, or not the caller's"),
         (status = 410, description = "Expired"), (status = 416)
     ),
     security(("session" = []))

@@ -4,6 +4,8 @@ use anyhow::Context;
 use domain::Timestamp;
 use domain::ids::OrganizationId;
 use domain::meter::Meter;
+use domain::quantity::Quantity;
+use domain::rate::{Rate, RateKind};
 use domain::tree::Scope;
 use metadata::ControlSnapshot;
 use serde::Serialize;
@@ -29,6 +31,8 @@ pub(super) struct Account {
     pub(super) organizations: Vec<Organization>,
     /// Hours first.
     pub(super) meters: Vec<Meter>,
+    /// IPUs of one scalar unit of each.
+    pub(super) prices: Vec<Quantity>,
     /// The root and everything under it.
     pub(super) scope: Scope,
 }
@@ -81,11 +85,23 @@ pub(super) async fn describe(app: &App) -> anyhow::Result<Account> {
         let meter = control.meter(slug).cloned();
         meter.with_context(|| format!("the demo's account has lost the meter {slug}"))
     });
+    let meters: Vec<Meter> = meters.collect::<anyhow::Result<_>>()?;
+    let prices = meters.iter().map(|meter| price(&control, meter));
     Ok(Account {
         organizations: tree(&control, root, app.now()),
-        meters: meters.collect::<anyhow::Result<_>>()?,
+        prices: prices.collect::<anyhow::Result<_>>()?,
+        meters,
         scope: control.scope_of(root),
     })
+}
+
+/// The price of a meter, which the demo declares once for all.
+fn price(control: &ControlSnapshot, meter: &Meter) -> anyhow::Result<Quantity> {
+    let of_meter = |rate: &&Rate| rate.meter == meter.id && rate.kind == RateKind::Ipu;
+    let rate = control.rates().iter().find(of_meter);
+    let tier = rate.and_then(|rate| rate.tiers.first());
+    let price = tier.map(|tier| tier.price);
+    price.with_context(|| format!("the demo's account has lost the rate of {}", meter.slug))
 }
 
 /// The root, then level by level and by name.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use domain::aggregation::Fold;
-use domain::quantity::{Quantity, Total};
+use domain::quantity::{Amount, Quantity, Total};
 use domain::range::TimeRange;
 use domain::tree::Scope;
 use jiff::civil::Date;
@@ -27,11 +27,18 @@ pub(super) struct Checked {
     pub(super) path: PathBuf,
     /// Rows of all its files, headers not counted.
     pub(super) rows: u64,
-    /// Usage of the first meter in it.
+    /// Usage of the first meter in it, or its IPUs where it tells no usage.
     pub(super) total: Total,
+    /// What the total counts.
+    pub(super) unit: String,
 }
 
-/// Usage by organization id and meter id.
+/// Where sums stand that are of no meter.
+const IPU: &str = "IPU";
+/// Decimals of IPUs as printed.
+const IPU_DECIMALS: u32 = 12;
+
+/// Usage by organization id and meter id; consumption by organization id and [`IPU`].
 type Sums = BTreeMap<(String, String), Total>;
 
 /// Compares an export with the store's totals; whatever differs is an error.
@@ -43,8 +50,12 @@ pub(super) async fn check(
 ) -> anyhow::Result<Checked> {
     let meter = account.meters[0].id.to_string();
     let read = match order.kind {
-        Kind::Summary => read(&path, add_summary),
-        Kind::JobLevel => read(&path, |row, sums| add_job(row, &meter, sums)),
+        Kind::Summary | Kind::SummaryAllLinked => read(&path, add_summary),
+        Kind::JobLevel | Kind::JobLevelAllMeters => {
+            read(&path, |row, sums| add_job(row, &meter, sums))
+        }
+        Kind::ProjectFolder => read(&path, add_consumption),
+        Kind::Asset => read(&path, |row, sums| add(row, "Meter ID", "Usage", sums)),
     };
     let (rows, exported) = read.with_context(|| format!("{} is wrong", path.display()))?;
     let stored = stored(app, account, order).await?;
@@ -53,11 +64,16 @@ pub(super) async fn check(
         "{} holds {exported:?} where the store has {stored:?}",
         path.display()
     );
-    let of_meter = exported.iter().filter(|((_, id), _)| *id == meter);
+    let (counted, unit) = match order.kind {
+        Kind::ProjectFolder => (IPU, IPU),
+        _ => (meter.as_str(), account.meters[0].unit.as_str()),
+    };
+    let of_meter = exported.iter().filter(|((_, id), _)| id == counted);
     Ok(Checked {
         kind: order.kind,
         path,
         rows,
+        unit: unit.to_owned(),
         total: of_meter.fold(Total::ZERO, |total, (_, usage)| total + *usage),
     })
 }
@@ -90,24 +106,47 @@ fn add_summary(row: &BTreeMap<&str, &str>, sums: &mut Sums) -> anyhow::Result<()
         return Ok(());
     }
     let usage = Total::from(cell(row, "MeterUsage")?.parse::<Quantity>()?);
-    let key = (
-        cell(row, "OrgId")?.to_owned(),
-        cell(row, "MeterId")?.to_owned(),
-    );
-    *sums.entry(key).or_insert(Total::ZERO) += usage;
+    put(sums, cell(row, "OrgId")?, cell(row, "MeterId")?, usage);
     Ok(())
 }
 
+/// A job of the first meter, whose report names no meter, or of one whose report does.
 fn add_job(row: &BTreeMap<&str, &str>, meter: &str, sums: &mut Sums) -> anyhow::Result<()> {
+    if row.contains_key("Meter ID") {
+        return add(row, "Meter ID", "Quantity", sums);
+    }
     let metered = cell(row, "Metered Value")?;
     // Jobs that failed used nothing.
-    if metered.is_empty() {
-        return Ok(());
+    if !metered.is_empty() {
+        let usage = Total::from(metered.parse::<Quantity>()?);
+        put(sums, cell(row, "Org ID")?, meter, usage);
     }
-    let usage = Total::from(metered.parse::<Quantity>()?);
-    let key = (cell(row, "Org ID")?.to_owned(), meter.to_owned());
-    *sums.entry(key).or_insert(Total::ZERO) += usage;
     Ok(())
+}
+
+fn add(
+    row: &BTreeMap<&str, &str>,
+    meter: &str,
+    usage: &str,
+    sums: &mut Sums,
+) -> anyhow::Result<()> {
+    let used = cell(row, usage)?;
+    if !used.is_empty() {
+        let usage = Total::from(used.parse::<Quantity>()?);
+        put(sums, cell(row, "Org ID")?, cell(row, meter)?, usage);
+    }
+    Ok(())
+}
+
+fn add_consumption(row: &BTreeMap<&str, &str>, sums: &mut Sums) -> anyhow::Result<()> {
+    let consumed = cell(row, "Consumption (IPUs)")?.parse::<Quantity>()?;
+    put(sums, cell(row, "Org ID")?, IPU, consumed.into());
+    Ok(())
+}
+
+fn put(sums: &mut Sums, organization: &str, meter: &str, usage: Total) {
+    let key = (organization.to_owned(), meter.to_owned());
+    *sums.entry(key).or_insert(Total::ZERO) += usage;
 }
 
 fn cell<'r>(row: &BTreeMap<&str, &'r str>, column: &str) -> anyhow::Result<&'r str> {
@@ -120,9 +159,14 @@ fn cell<'r>(row: &BTreeMap<&str, &'r str>, column: &str) -> anyhow::Result<&'r s
 async fn stored(app: &App, account: &Account, order: &Order) -> anyhow::Result<Sums> {
     let range = TimeRange::between(midnight(order.start)?, midnight(order.end.tomorrow()?)?);
     let root = account.organizations[0].id;
-    let (scope, meters) = match order.kind {
-        Kind::Summary => (account.scope.clone(), account.meters.clone()),
-        Kind::JobLevel => (Scope::alone(root), account.meters[..1].to_vec()),
+    let scope = if order.kind.is_linked() {
+        account.scope.clone()
+    } else {
+        Scope::alone(root)
+    };
+    let meters = match order.kind {
+        Kind::JobLevel => account.meters[..1].to_vec(),
+        _ => account.meters.clone(),
     };
     let query = TotalsQuery {
         scope: scope.within(range),
@@ -138,10 +182,22 @@ async fn stored(app: &App, account: &Account, order: &Order) -> anyhow::Result<S
         let Fold::Sum(total) = row.fold else {
             anyhow::bail!("the demo's meters are sums");
         };
-        sums.insert(
-            (organization, account.meters[row.meter].id.to_string()),
-            total,
-        );
+        if order.kind == Kind::ProjectFolder {
+            let (meter, price) = (&account.meters[row.meter], account.prices[row.meter]);
+            let worth = Amount::product(total, price, meter.scalar.factor);
+            let worth = worth
+                .context("consumption is too large")?
+                .fixed(IPU_DECIMALS);
+            put(
+                &mut sums,
+                &organization,
+                IPU,
+                worth.parse::<Quantity>()?.into(),
+            );
+        } else {
+            let meter = account.meters[row.meter].id.to_string();
+            put(&mut sums, &organization, &meter, total);
+        }
     }
     Ok(sums)
 }

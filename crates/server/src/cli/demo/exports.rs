@@ -18,13 +18,21 @@ const POLL_MS: u64 = 100;
 /// Questions for a job's status before giving up: ten minutes.
 const POLLS_MAX: u32 = 6_000;
 
-/// The two kinds of export the demo orders.
+/// The kinds of export the demo orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Usage of the root and everything under it, by organization, meter and day.
     Summary,
     /// Each flight of the root's own, for the first meter.
     JobLevel,
+    /// The summary by the older resource.
+    SummaryAllLinked,
+    /// Consumption of the root and everything under it, by project, folder and day.
+    ProjectFolder,
+    /// The root's own usage by asset, meter and day.
+    Asset,
+    /// Each flight of the root's own, for every meter.
+    JobLevelAllMeters,
 }
 
 impl Kind {
@@ -33,6 +41,27 @@ impl Kind {
         match self {
             Self::Summary => "SUMMARY",
             Self::JobLevel => "JOB_LEVEL",
+            Self::SummaryAllLinked => "SUMMARY_ALL_LINKED",
+            Self::ProjectFolder => "PROJECT_FOLDER",
+            Self::Asset => "ASSET",
+            Self::JobLevelAllMeters => "JOB_LEVEL_ALL_METERS",
+        }
+    }
+
+    /// Whether it holds what lies under the root as well.
+    pub(super) fn is_linked(self) -> bool {
+        matches!(
+            self,
+            Self::Summary | Self::SummaryAllLinked | Self::ProjectFolder
+        )
+    }
+
+    /// The resource that takes the request.
+    fn resource(self) -> &'static str {
+        match self {
+            Self::Summary | Self::ProjectFolder | Self::Asset => "ExportMeteringData",
+            Self::SummaryAllLinked => "ExportMeteringDataAllLinkedOrgsAcrossRegion",
+            Self::JobLevel | Self::JobLevelAllMeters => "ExportServiceJobLevelMeteringData",
         }
     }
 }
@@ -46,12 +75,12 @@ pub(super) struct Order {
     pub(super) start: Date,
     /// Last UTC day.
     pub(super) end: Date,
-    path: &'static str,
     request: Value,
 }
 
-/// The orders of a demo: one of each kind, or for a full year three, as 180 days are the most one
-/// may span. The last flights of a month end on the next one's first day in UTC.
+/// The orders of a demo: a summary and a job-level report of everything, or for a full year three
+/// of each, as 180 days are the most one may span; then the other kinds of January, as some span 30
+/// days. The last flights of a month end on the next one's first day in UTC.
 pub(super) fn orders(account: &Account, full_year: bool) -> Vec<Order> {
     let ranges = if full_year {
         vec![
@@ -62,35 +91,42 @@ pub(super) fn orders(account: &Account, full_year: bool) -> Vec<Order> {
     } else {
         vec![(date(2013, 1, 1), date(2013, 4, 1))]
     };
+    let january = [(date(2013, 1, 1), date(2013, 1, 31))];
     let meter = account.meters[0].id;
-    let all = |kind| {
-        ranges
-            .iter()
-            .map(move |(start, end)| order(kind, *start, *end, meter))
+    let all = |kind, ranges: &[(Date, Date)]| {
+        let orders = ranges.iter();
+        let orders = orders.map(move |(start, end)| order(kind, *start, *end, meter));
+        orders.collect::<Vec<_>>()
     };
-    all(Kind::Summary).chain(all(Kind::JobLevel)).collect()
+    let everything = [Kind::Summary, Kind::JobLevel].map(|kind| all(kind, &ranges));
+    let others = [
+        Kind::SummaryAllLinked,
+        Kind::ProjectFolder,
+        Kind::Asset,
+        Kind::JobLevelAllMeters,
+    ];
+    let others = others.map(|kind| all(kind, &january));
+    everything.into_iter().chain(others).flatten().collect()
 }
 
 fn order(kind: Kind, start: Date, end: Date, meter: domain::ids::MeterId) -> Order {
-    let (start_date, end_date) = (format!("{start}T00:00:00Z"), format!("{end}T23:59:59Z"));
-    let (path, request) = match kind {
-        Kind::Summary => (
-            "ExportMeteringData",
-            json!({
-                "startDate": start_date, "endDate": end_date,
-                "jobType": "SUMMARY", "allLinkedOrgs": "TRUE",
-            }),
-        ),
-        Kind::JobLevel => (
-            "ExportServiceJobLevelMeteringData",
-            json!({"startDate": start_date, "endDate": end_date, "meterId": meter}),
-        ),
-    };
+    let mut request = json!({
+        "startDate": format!("{start}T00:00:00Z"), "endDate": format!("{end}T23:59:59Z"),
+    });
+    match kind {
+        Kind::Summary | Kind::ProjectFolder => {
+            request["jobType"] = json!(kind.as_str());
+            request["allLinkedOrgs"] = json!("TRUE");
+        }
+        Kind::Asset => request["jobType"] = json!(kind.as_str()),
+        Kind::JobLevel => request["meterId"] = json!(meter),
+        Kind::JobLevelAllMeters => request["allMeters"] = json!("TRUE"),
+        Kind::SummaryAllLinked => {}
+    }
     Order {
         kind,
         start,
         end,
-        path,
         request,
     }
 }
@@ -151,7 +187,9 @@ impl Door {
     pub(super) async fn fetch(&self, order: &Order, folder: &Path) -> anyhow::Result<PathBuf> {
         let what = order.kind.as_str();
         let metering = format!("{}/public/core/v3/license/metering", self.base);
-        let request = self.client.post(format!("{metering}/{}", order.path));
+        let request = self
+            .client
+            .post(format!("{metering}/{}", order.kind.resource()));
         let mut job: Job = answer(self.with(request).json(&order.request))
             .await
             .with_context(|| format!("order of the {what} export"))?;

@@ -50,7 +50,7 @@ struct ExportOut {
     organization_id: domain::ids::OrganizationId,
     path: String,
     rows: u64,
-    /// Usage of the first meter, in its unit.
+    /// Usage of the first meter, in its unit; of `PROJECT_FOLDER`, which tells none, its IPUs.
     total: domain::quantity::Total,
 }
 
@@ -97,12 +97,11 @@ impl Told {
             page.push_str(&text);
             page.push('\n');
         };
-        let meter = &self.account.meters[0];
         line("Exports, checked against the store:".to_owned());
         for export in &self.exports {
             let (kind, path) = (export.kind.as_str(), export.path.display());
-            let (rows, total, unit) = (export.rows, export.total, &meter.unit);
-            line(format!("  {kind:<9} {path}  {rows} rows, {total} {unit}s"));
+            let (rows, total, unit) = (export.rows, export.total, &export.unit);
+            line(format!("  {kind:<20} {path}  {rows} rows, {total} {unit}s"));
         }
         let (url, key) = (&self.url, &self.credentials.api_key);
         let (user, password) = (&self.credentials.user, &self.credentials.password);
