@@ -61,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "demo, then the oracle",
         demo_and_oracle(&python, flights.as_deref()),
     );
+    tally.count("webhooks, verified elsewhere", webhooks(&python));
     println!("{tally}");
     tally.verdict()
 }
@@ -106,6 +107,14 @@ fn demo_and_oracle(python: &Path, flights: Option<&Path>) -> Result<()> {
         None => oracle.args(["--flights", "data/flights"]),
     };
     process::run(&mut oracle)
+}
+
+/// Receives the webhooks of a server and has another program's library verify them.
+fn webhooks(python: &Path) -> Result<()> {
+    process::run(cargo().args(["build", "--locked", "--package", "server"]))?;
+    let mut receiver = Command::new(python);
+    receiver.current_dir(root()).arg("oracle/webhook.py");
+    process::run(receiver.args(["--tallyport", "target/debug/tallyport"]))
 }
 
 fn demo(folder: &Path, flights: Option<&Path>) -> Result<Value> {
