@@ -150,29 +150,39 @@ impl Outbox {
     async fn claim(&self, traffic: &mut Traffic) -> Result<Vec<(Due, Delivery)>> {
         let mut all = Vec::new();
         while traffic.has_room() {
-            let now = (self.clock)();
-            let due = self
-                .metadata
-                .due_deliveries(now, DUE_OF_ORGANIZATION_MAX, DUE_MAX);
-            let chosen = traffic.choose(due.await?);
-            if chosen.is_empty() {
-                break;
-            }
-            let ids: Vec<_> = chosen.iter().map(|due| due.id).collect();
-            let claimed = self.metadata.claim_deliveries(&ids, now, LEASE_MS).await;
-            let mut claimed = claimed.inspect_err(|_| {
-                chosen.iter().for_each(|due| traffic.end(due));
-            })?;
-            for due in chosen {
-                let mine = claimed.iter().position(|delivery| delivery.id == due.id);
-                match mine.map(|index| claimed.swap_remove(index)) {
-                    Some(delivery) => all.push((due, delivery)),
-                    // Another server was faster.
-                    None => traffic.end(&due),
-                }
+            match self.claim_heads(traffic).await {
+                Ok(claimed) if claimed.is_empty() => break,
+                Ok(claimed) => all.extend(claimed),
+                Err(error) if all.is_empty() => return Err(error),
+                // What is claimed goes out; the failure will be met again.
+                Err(_) => break,
             }
         }
         Ok(all)
+    }
+
+    /// Claims the first due message of each lane that may join those on their way.
+    async fn claim_heads(&self, traffic: &mut Traffic) -> Result<Vec<(Due, Delivery)>> {
+        let now = (self.clock)();
+        let due = self
+            .metadata
+            .due_deliveries(now, DUE_OF_ORGANIZATION_MAX, DUE_MAX);
+        let chosen = traffic.choose(due.await?);
+        let ids: Vec<_> = chosen.iter().map(|due| due.id).collect();
+        let claimed = self.metadata.claim_deliveries(&ids, now, LEASE_MS).await;
+        let mut claimed = claimed.inspect_err(|_| {
+            chosen.iter().for_each(|due| traffic.end(due));
+        })?;
+        let mut started = Vec::with_capacity(claimed.len());
+        for due in chosen {
+            let mine = claimed.iter().position(|delivery| delivery.id == due.id);
+            match mine.map(|index| claimed.swap_remove(index)) {
+                Some(delivery) => started.push((due, delivery)),
+                // Another server was faster.
+                None => traffic.end(&due),
+            }
+        }
+        Ok(started)
     }
 
     async fn try_one(&self, delivery: &Delivery) -> Result<()> {

@@ -21,6 +21,7 @@ pub mod time;
 pub mod users;
 pub mod vendor_login;
 pub mod verification;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -99,6 +100,7 @@ fn control_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::get_key, keys::patch_key, keys::revoke_key))
         .routes(routes!(keys::rotate_key))
+        .merge(webhook_routes())
         .routes(routes!(rates::list_rates, rates::create_rate))
         .routes(routes!(rates::get_rate, rates::patch_rate, rates::end_rate))
         .merge(
@@ -106,6 +108,20 @@ fn control_routes() -> OpenApiRouter<Arc<App>> {
                 .routes(routes!(setup::apply_setup))
                 .layer(DefaultBodyLimit::max(2 * SETUP_BYTES_MAX)),
         )
+}
+
+fn webhook_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
+        .routes(routes!(
+            webhooks::get_webhook,
+            webhooks::patch_webhook,
+            webhooks::delete_webhook
+        ))
+        .routes(routes!(webhooks::rotate_webhook))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::deliveries::list_deliveries))
+        .routes(routes!(webhooks::deliveries::replay_delivery))
 }
 
 fn metering_routes() -> OpenApiRouter<Arc<App>> {

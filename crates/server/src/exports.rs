@@ -23,6 +23,8 @@ const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 pub struct Exports {
     /// Makes artifacts; steps a job to its end where nobody works in the background.
     pub worker: Worker,
+    /// Posts messages; steps them where nobody works in the background.
+    pub outbox: Outbox,
     /// Makes exports by schedule; steps where nobody works in the background.
     pub schedules: Schedules,
     /// Room for requests that wait for a job to end.
@@ -75,13 +77,14 @@ pub fn start(
     let is_idle = config.exports.workers == 0 || config.store.mode == StoreMode::None;
     let workers = (!is_idle).then(|| {
         let mut workers = Workers::start(&worker);
-        workers.deliver(outbox);
+        workers.deliver(outbox.clone());
         workers.schedule(schedules.clone());
         workers
     });
     let waker = workers.as_ref().map(Workers::waker).unwrap_or_default();
     let exports = Exports {
         worker,
+        outbox,
         schedules,
         waiters: Semaphore::new(WAITERS_MAX),
         waker,

@@ -9,6 +9,13 @@ pub fn bits() -> u128 {
     u128::from_le_bytes(bytes)
 }
 
+/// A key of 256 random bits.
+pub fn key() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
 /// Characters of a random secret.
 pub const SECRET_CHARS: usize = 2 * domain::ids::ID_LENGTH;
 /// Characters of a random password: 119 bits.

@@ -7,6 +7,7 @@ pub(crate) mod python;
 mod tally;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
@@ -60,6 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         "demo, then the oracle and the program",
         demo::check(&python, flights.as_deref()),
     );
+    tally.count("webhooks, verified elsewhere", webhooks(&python));
     println!("{tally}");
     tally.verdict()
 }
@@ -81,6 +83,14 @@ fn tests(postgres: &Postgres, python: &Path, long: bool, tally: &mut Tally) -> R
         command.env(KILL_ROUNDS_VARIABLE, KILL_ROUNDS_LONG);
     }
     tally.watch(command.env("CARGO_TERM_COLOR", "never"))
+}
+
+/// Receives the webhooks of a server and has another program's library verify them.
+fn webhooks(python: &Path) -> Result<()> {
+    process::run(cargo().args(["build", "--locked", "--package", "server"]))?;
+    let mut receiver = Command::new(python);
+    receiver.current_dir(root()).arg("oracle/webhook.py");
+    process::run(receiver.args(["--tallyport", "target/debug/tallyport"]))
 }
 
 /// Whether this process may install packages.

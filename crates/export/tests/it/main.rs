@@ -10,5 +10,7 @@ mod jobs;
 mod leases;
 mod outbox;
 mod own;
+mod receiver;
 mod trouble;
+mod webhooks;
 mod world;

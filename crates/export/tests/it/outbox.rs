@@ -1,15 +1,12 @@
 //! Callbacks: told once a job has ended, and never in its way.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use export::Outbox;
 use metadata::ExportStatus;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::receiver::LOOPBACK;
 use crate::world::World;
-
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A job that has ended and is to be told to `url`.
 async fn told(world: &World, url: String) -> String {

@@ -26,3 +26,4 @@ mod rates;
 mod setup;
 mod subjects;
 mod users;
+mod webhooks;
