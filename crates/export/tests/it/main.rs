@@ -6,9 +6,13 @@
 )]
 
 mod files;
+mod fixtures;
+mod identity;
 mod jobs;
 mod leases;
 mod outbox;
 mod own;
+mod scope;
+mod story;
 mod trouble;
 mod world;
