@@ -11,6 +11,7 @@ pub mod check;
 pub mod csv;
 pub mod error;
 pub mod manifest;
+pub mod metrics;
 pub mod outbox;
 pub mod request;
 pub mod schedules;

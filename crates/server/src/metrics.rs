@@ -1,5 +1,6 @@
 //! Every metric of the server, in the text form of OpenMetrics.
 
+mod exports;
 mod store;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use usage::traits::Outcome;
 
+use self::exports::ExportNumbers;
 use self::store::StoreNumbers;
 use crate::store::Readings;
 
@@ -97,6 +99,7 @@ impl Metrics {
     pub fn new(store: &Arc<dyn Readings>) -> Self {
         let mut registry = Registry::with_prefix("tallyport");
         registry.register_collector(Box::new(StoreNumbers(Arc::clone(store))));
+        registry.register_collector(Box::new(ExportNumbers));
         let requests = Family::<RequestLabels, Counter>::default();
         registry.register("http_requests", "Requests answered", requests.clone());
         let histogram = || Histogram::new(SECONDS);

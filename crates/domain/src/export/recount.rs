@@ -112,41 +112,51 @@ impl<'c> Recount<'c> {
         }
     }
 
-    /// What to read.
+    /// What to read: as few reads as prices allow, each of all meters that are taken apart alike.
     pub fn reads(&self) -> Vec<RecountRead<'c>> {
-        let mut alike = BTreeMap::<_, Vec<&'c Meter>>::new();
+        let mut alike = BTreeMap::<_, (BTreeSet<Timestamp>, Vec<_>)>::new();
         for (id, versions) in &self.meters {
             let grouping = Grouping::of(versions[0].rule.aggregation);
-            let starts = self.starts(*id, versions);
-            alike
-                .entry((grouping, starts))
-                .or_default()
-                .extend(versions);
+            let range = self.read_range(*id);
+            let (starts, meters) = alike.entry(grouping).or_default();
+            starts.extend(self.starts(*id, versions, range));
+            meters.extend(versions.iter().map(|version| (*version, range)));
         }
         let alike = alike.into_iter();
         alike
-            .flat_map(|((grouping, starts), meters)| self.between(grouping, &starts, &meters))
+            .flat_map(|(grouping, (starts, meters))| self.between(grouping, &starts, &meters))
             .collect()
     }
 
-    /// Where a stretch starts in which the price of a meter does not change.
-    fn starts(&self, meter: MeterId, versions: &[&Meter]) -> Vec<Timestamp> {
-        let is_tiered = self.prices.of(meter).any(|rate| rate.tiers.len() > 1);
-        let range = if is_tiered {
+    fn is_tiered(&self, meter: MeterId) -> bool {
+        self.prices.of(meter).any(|rate| rate.tiers.len() > 1)
+    }
+
+    /// The days asked for, for tiers from the start of their billing period.
+    fn read_range(&self, meter: MeterId) -> TimeRange {
+        if self.is_tiered(meter) {
             whole_periods(self.organization, self.range)
         } else {
             self.range
-        };
+        }
+    }
+
+    /// Where a stretch starts in which the price of a meter does not change; totals by day need no
+    /// start at the border of a day.
+    fn starts(&self, meter: MeterId, versions: &[&Meter], range: TimeRange) -> Vec<Timestamp> {
+        let is_whole = Grouping::of(versions[0].rule.aggregation) == Grouping::Whole;
         let rates = self.prices.of(meter).map(|rate| rate.valid);
         let ranges = rates.chain(versions.iter().map(|version| version.valid));
         let bounds = ranges.flat_map(|valid| [valid.start, valid.end]).flatten();
         let bounds = bounds.chain(self.borders.iter().copied());
-        let mut starts: BTreeSet<_> = bounds.filter(|at| range.contains(*at)).collect();
-        starts.insert(range.start.unwrap_or(Timestamp::MIN));
-        if is_tiered {
+        let cuts = |at: &Timestamp| is_whole || midnight(utc_date(*at)) != *at;
+        let bounds = bounds.filter(|at| range.contains(*at)).filter(cuts);
+        let mut starts: Vec<_> = bounds.collect();
+        starts.push(range.start.unwrap_or(Timestamp::MIN));
+        if is_whole && self.is_tiered(meter) {
             starts.extend(self.period_starts(range));
         }
-        starts.into_iter().collect()
+        starts
     }
 
     fn period_starts(&self, range: TimeRange) -> Vec<Timestamp> {
@@ -169,21 +179,26 @@ impl<'c> Recount<'c> {
     fn between(
         &self,
         grouping: Grouping,
-        starts: &[Timestamp],
-        meters: &[&'c Meter],
+        starts: &BTreeSet<Timestamp>,
+        meters: &[(&'c Meter, TimeRange)],
     ) -> Vec<RecountRead<'c>> {
         let ends = starts.iter().skip(1).copied().map(Some);
         let ends = ends.chain([self.range.end]);
         let whole = Scope::alone(self.organization.id);
         let read = |(start, end): (Timestamp, Option<Timestamp>)| {
-            let start = Some(start);
-            let part = TimeRange { start, end };
-            let overlaps = |meter: &&&Meter| !meter.valid.intersect(&part).is_empty();
+            let part = TimeRange {
+                start: Some(start),
+                end,
+            };
+            let overlaps = |(meter, range): &&(&Meter, TimeRange)| {
+                !meter.valid.intersect(range).intersect(&part).is_empty()
+            };
+            let meters = meters.iter().filter(overlaps);
             RecountRead {
                 scope: whole.within(part),
-                meters: meters.iter().filter(overlaps).copied().collect(),
+                meters: meters.map(|(meter, _)| *meter).collect(),
                 grouping,
-                start: start.unwrap_or(Timestamp::MIN),
+                start,
             }
         };
         let reads = starts.iter().copied().zip(ends).map(read);

@@ -16,6 +16,7 @@ use usage::query::{GroupKey, TotalRow, TotalsQuery};
 
 use super::{Build, by_day};
 use crate::error::{Error, Result};
+use crate::metrics;
 
 /// An organization that is not in the files, or not in all of them, and why.
 #[derive(Debug)]
@@ -160,6 +161,7 @@ impl Build<'_> {
         if rows.unwrap_or(Total::ZERO) == counted.unwrap_or(Total::ZERO) {
             return Ok(());
         }
+        metrics::count_mismatch();
         let shown = |value: Option<Total>| value.unwrap_or(Total::ZERO).to_string();
         let owner = read.scope.entries().first();
         Err(Error::Mismatch {
@@ -229,6 +231,7 @@ fn mismatch(
     rows: &DetailSum,
     counted: &DetailSum,
 ) -> Error {
+    metrics::count_mismatch();
     let shown = |sum: &DetailSum| format!("{} for {} IPU", sum.usage, sum.ipu.fixed(24));
     Error::Mismatch {
         organization,

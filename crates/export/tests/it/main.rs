@@ -6,11 +6,15 @@
 )]
 
 mod files;
+mod fixtures;
+mod identity;
 mod jobs;
 mod leases;
 mod outbox;
 mod own;
 mod receiver;
+mod scope;
+mod story;
 mod trouble;
 mod webhooks;
 mod world;

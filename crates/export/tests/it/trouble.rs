@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::ids::ExportId;
+use domain::range::TimeRange;
 use metadata::{Export, ExportKind, ExportStatus, NewExport};
 use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use usage::traits::SequencedBatch;
 use usage::{EmbeddedStore, UsageStore};
 
 use crate::jobs::{linked, usage};
-use crate::world::{ROOT, SUB, World, meter_id, organization};
+use crate::world::{ROOT, SUB, World, meter_id, organization, rate};
 
 /// How the store misbehaves when totals are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,8 @@ enum Mood {
     ForgetsTheWhole,
     /// Loses a group when asked for groups.
     LosesAGroup,
+    /// Puts the totals of a day on the next.
+    IsADayLate,
     /// Meets damaged bytes of one organization.
     IsDamagedFor(&'static str),
     /// Has removed the usage of one organization.
@@ -51,6 +54,12 @@ impl UsageStore for Moody {
             Mood::IsClosed => return Err(usage::Error::Closed),
             Mood::ForgetsTheWhole if is_whole => rows.clear(),
             Mood::LosesAGroup if is_grouped => drop(rows.pop()),
+            Mood::IsADayLate => {
+                for window in rows.iter_mut().filter_map(|row| row.window.as_mut()) {
+                    window.start += jiff::SignedDuration::from_hours(24);
+                    window.end += jiff::SignedDuration::from_hours(24);
+                }
+            }
             Mood::IsDamagedFor(owner) if concerns(owner) => {
                 return Err(usage::Error::Corrupt {
                     path: "/secret/segment".into(),
@@ -147,6 +156,7 @@ async fn rows_that_do_not_add_up_to_a_second_count_fail_the_job() {
         (ExportKind::ProjectFolder, Mood::LosesAGroup),
         (ExportKind::Asset, Mood::LosesAGroup),
     ];
+    let before = export::metrics::mismatches_total();
     for (kind, mood) in kinds {
         let request = |new: &mut NewExport| {
             new.kind = kind;
@@ -165,6 +175,39 @@ async fn rows_that_do_not_add_up_to_a_second_count_fail_the_job() {
         let again = world.ask(request).await;
         world.worker(1).run_until_idle().await.unwrap();
         assert_eq!(world.export(again).await.status, ExportStatus::Success);
+    }
+    // Other tests of this process may add to it.
+    assert!(export::metrics::mismatches_total() >= before + kinds.len() as u64);
+}
+
+/// Usage adds up and only its worth does not: the price changes at midnight.
+#[tokio::test]
+async fn consumption_that_differs_from_a_second_count_fails_the_job_though_usage_does_not() {
+    let world = World::new().await;
+    let mut change = world.metadata.begin_change(world.now()).await.unwrap();
+    let mut dearer = rate(1, "2");
+    dearer.valid = TimeRange::since("2013-01-06T00:00:00Z".parse().unwrap());
+    change.put_rate(&dearer).await.unwrap();
+    change.commit().await.unwrap();
+    let line = format!(r#"{SUB} 2013-01-05T10:00:00Z {{"n1":1.5,"project":"P"}}"#);
+    world.take(&line).await;
+    // The requester's own rows, and the roll-ups of one whose children are not printed.
+    for (requester, owner, meter) in [
+        (SUB, SUB, meter_id(1).to_string()),
+        (ROOT, ROOT, "c6ksUl786egib9ZAPb0OYf".to_owned()),
+    ] {
+        let export = world
+            .ask(|new| new.organization = organization(requester))
+            .await;
+        let failed = made_by(&world, Mood::IsADayLate, export).await;
+        assert_eq!(failed.status, ExportStatus::Failed);
+        let usage = if requester == SUB { "1.5" } else { "0" };
+        let expected = format!(
+            "the rows of meter {meter} of organization {owner} add up to {usage} for \
+             3.000000000000000000000000 IPU, counted another way they are {usage} for \
+             0.240000000000000000000000 IPU: no file is given out"
+        );
+        assert_eq!(failed.error_message, Some(expected));
     }
 }
 

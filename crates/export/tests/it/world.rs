@@ -1,13 +1,14 @@
 //! A small account on a real database and a real usage store.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use domain::Timestamp;
 use domain::aggregation::Aggregation;
-use domain::event::{Draft, Receipt};
+use domain::event::{Draft, Event, Receipt};
 use domain::ids::{AccountId, ExportId, MeterId, OrganizationId, RateId};
 use domain::meter::{JobLevelLayout, Meter, ReadingRule, Scalar};
 use domain::quantity::Quantity;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) metadata: Metadata,
     pub(crate) artifacts: Artifacts,
     pub(crate) account: AccountId,
+    taken: Mutex<Vec<Event>>,
 }
 
 pub(crate) fn organization(id: &str) -> OrganizationId {
@@ -114,6 +116,13 @@ pub(crate) fn rate(number: u8, price: &str) -> Rate {
 impl World {
     /// An account with a root, a sub-organization, a sandbox, and a meter per layout.
     pub(crate) async fn new() -> Self {
+        let world = Self::empty().await;
+        world.declare().await;
+        world
+    }
+
+    /// Stores without any account.
+    pub(crate) async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = usage::Options::new(folder.path().join("usage"));
         let disk = Arc::new(RealDisk);
@@ -122,16 +131,15 @@ impl World {
         let metadata = Metadata::open(database).await.unwrap();
         let artifacts = Artifacts::folder(&folder.path().join("artifacts")).unwrap();
         let start: Timestamp = "2014-02-03T04:05:06Z".parse().unwrap();
-        let world = Self {
+        Self {
             folder,
             clock: Arc::new(AtomicI64::new(start.as_second())),
             store,
             metadata,
             artifacts,
             account: AccountId::from_random(1),
-        };
-        world.declare().await;
-        world
+            taken: Mutex::default(),
+        }
     }
 
     async fn declare(&self) {
@@ -224,7 +232,14 @@ impl World {
         let drafts: Vec<_> = lines.map(event).collect();
         let refused = drafts.iter().find(|draft| draft.is_err());
         assert!(refused.is_none(), "{refused:?}");
+        let taken = drafts.iter().flatten().cloned();
+        self.taken.lock().unwrap().extend(taken);
         self.store.accept(organization(ROOT), drafts).await.unwrap();
+    }
+
+    /// All events taken, in order.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.taken.lock().unwrap().clone()
     }
 
     /// Creates the job of a request.
@@ -266,16 +281,44 @@ impl World {
         parts.concat()
     }
 
+    /// The same as [`Self::files`], without another program: for tests that look at many.
+    pub(crate) async fn texts(&self, id: ExportId) -> Vec<(String, String)> {
+        let zip = self.zip(id).await;
+        let number = |at: usize, bytes: usize| {
+            let part = zip[at..at + bytes].iter().rev();
+            part.fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte))
+        };
+        let end = zip.len() - 22;
+        let (mut at, mut texts) = (number(end + 16, 4), Vec::new());
+        while at < end {
+            let (packed, length) = (number(at + 20, 4), number(at + 28, 2));
+            let name = String::from_utf8(zip[at + 46..at + 46 + length].to_vec()).unwrap();
+            let data = number(at + 42, 4) + 30 + length;
+            let mut text = String::new();
+            flate2::read::DeflateDecoder::new(&zip[data..data + packed])
+                .read_to_string(&mut text)
+                .unwrap();
+            texts.push((name, text));
+            at += 46 + length + number(at + 30, 2) + number(at + 32, 2);
+        }
+        texts
+    }
+
     /// The files of an export as `== name` and their text.
     pub(crate) async fn files(&self, id: ExportId) -> String {
-        let zip = self.folder.path().join("download.zip");
-        std::fs::write(&zip, self.zip(id).await).unwrap();
         let program = "
 import sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as archive:
     for entry in archive.infolist():
         sys.stdout.write('== ' + entry.filename + '\\n' + archive.read(entry).decode())
 ";
+        self.read_by_python(id, program).await
+    }
+
+    /// What a program of Python, which finds the archive's path as its argument, says of it.
+    pub(crate) async fn read_by_python(&self, id: ExportId, program: &str) -> String {
+        let zip = self.folder.path().join("download.zip");
+        std::fs::write(&zip, self.zip(id).await).unwrap();
         let output = Command::new("python3")
             .args(["-c", program])
             .arg(&zip)

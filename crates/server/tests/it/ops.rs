@@ -180,6 +180,7 @@ async fn every_metric_has_a_name_a_help_and_a_unit_suffix() {
     tallyport_seen_keys gauge
     tallyport_watermark gauge
     tallyport_organization_events counter
+    tallyport_export_mismatches counter
     ");
     let refused = "tallyport_events_total{outcome=\"refused\"} 1\n";
     assert!(text.contains(refused), "{text}");
