@@ -61,7 +61,7 @@ impl TableWriter {
         };
         let fields = columns.iter().map(field).collect::<Result<Vec<_>>>()?;
         let schema = Arc::new(Schema::new(fields));
-        let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map_err(failed)?;
+        let zstd = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| failed(&error))?;
         let properties = WriterProperties::builder()
             .set_created_by("tallyport".into())
             .set_compression(Compression::ZSTD(zstd))
@@ -73,7 +73,7 @@ impl TableWriter {
         let writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options);
         let builders = columns.iter().map(|(_, form)| Builder::new(*form));
         Ok(Self {
-            writer: writer.map_err(failed)?,
+            writer: writer.map_err(|error| failed(&error))?,
             builders: builders.collect::<Result<_>>()?,
             schema,
             rows: 0,
@@ -104,7 +104,7 @@ impl TableWriter {
     /// Ends the file and gives its last bytes.
     pub fn finish(mut self) -> Result<Vec<u8>> {
         self.write_batch()?;
-        self.writer.into_inner().map_err(failed)
+        self.writer.into_inner().map_err(|error| failed(&error))
     }
 
     fn write_batch(&mut self) -> Result<()> {
@@ -115,7 +115,7 @@ impl TableWriter {
         let columns = self.builders.iter_mut().map(Builder::finish).collect();
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
         let batch = batch.map_err(|error| Error::Internal(error.to_string()))?;
-        self.writer.write(&batch).map_err(failed)
+        self.writer.write(&batch).map_err(|error| failed(&error))
     }
 }
 
@@ -138,7 +138,7 @@ fn digits(places: u32) -> Result<(u8, i8)> {
     found.ok_or_else(|| Error::Internal(format!("no decimal has {places} places")))
 }
 
-fn failed(error: ParquetError) -> Error {
+fn failed(error: &ParquetError) -> Error {
     Error::Internal(format!("a table could not be written: {error}"))
 }
 
@@ -201,6 +201,7 @@ mod tests {
     use arrow_array::types::{Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
     use bytes::Bytes;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::metadata::RowGroupMetaData;
 
     use super::*;
 
@@ -262,7 +263,7 @@ mod tests {
         assert_eq!(file, table(rows, 1_000_000));
         let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(file)).unwrap();
         let groups = reader.metadata().row_groups().iter();
-        let rows: Vec<_> = groups.map(|group| group.num_rows()).collect();
+        let rows: Vec<_> = groups.map(RowGroupMetaData::num_rows).collect();
         assert_eq!(rows, [65_536, 10]);
     }
 

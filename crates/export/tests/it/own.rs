@@ -11,7 +11,7 @@ use domain::export::{FileFormat, Packing, Parameters};
 use domain::quantity::{Quantity, Total};
 use export::build::Gauge;
 use jiff::civil::DateTime;
-use metadata::{ExportKind, ExportStatus, NewExport};
+use metadata::{ExportKind, ExportSource, ExportStatus, NewExport};
 use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use usage::traits::SequencedBatch;
 use usage::{EmbeddedStore, UsageStore, import_parquet};
@@ -339,6 +339,23 @@ async fn what_cannot_be_chosen_fails_the_job_with_its_reason() {
         let failed = world.export(export).await;
         assert_eq!(failed.status, ExportStatus::Failed);
         assert_eq!((failed.error_message, failed.attempts), (Some(reason), 1));
+    }
+}
+
+#[tokio::test]
+async fn the_vendors_door_gives_assets_of_the_requester_alone_whatever_else_it_says() {
+    let world = World::new().await;
+    world.take(USAGE).await;
+    for (source, files) in [(ExportSource::Vendor, 1), (ExportSource::Own, 3)] {
+        let request = |new: &mut NewExport| {
+            (new.kind, new.source) = (ExportKind::Asset, source);
+            new.all_linked_orgs = true;
+        };
+        let export = world.ask(request).await;
+        world.worker(1).run_until_idle().await.unwrap();
+        let text = world.files(export).await;
+        let names = text.lines().filter(|line| line.starts_with("== "));
+        assert_eq!(names.count(), files, "{text}");
     }
 }
 

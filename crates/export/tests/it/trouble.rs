@@ -241,6 +241,20 @@ async fn an_export_goes_on_without_a_linked_organization_that_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn without_the_usage_of_the_one_organization_chosen_a_job_fails() {
+    let world = World::new().await;
+    let mut chosen = domain::export::Parameters::default();
+    chosen.organizations = vec![organization(SUB)];
+    let request = |new: &mut NewExport| new.parameters = Some(chosen.to_json());
+    let export = world.ask(request).await;
+    let failed = made_by(&world, Mood::HasRetired(SUB), export).await;
+    assert_eq!(
+        (failed.status, failed.artifact),
+        (ExportStatus::Failed, None)
+    );
+}
+
+#[tokio::test]
 async fn without_the_usage_of_its_requester_a_job_fails() {
     let world = World::new().await;
     let export = world.ask(linked).await;

@@ -151,12 +151,13 @@ proptest! {
         events in proptest::collection::vec((0..30_u8, 1..500_u32), 1..30),
         chosen in proptest::collection::vec(0..usage_columns().len(), 0..6),
     ) {
-        let mut text = String::from("org A production\nmeter M sum HOURS 1\nmeter N max C 1\n");
-        for (day, usage) in events {
+        let used = events.into_iter().map(|(day, usage)| {
             let meter = if usage % 2 == 0 { "M" } else { "N" };
-            text += &format!("use A {meter} 2013-01-{:02}T10:00 {usage}.5\n", day + 1);
-        }
-        let story = Story::read(&text);
+            format!("use A {meter} 2013-01-{:02}T10:00 {usage}.5", day + 1)
+        });
+        let head = "org A production\nmeter M sum HOURS 1\nmeter N max C 1".to_owned();
+        let text: Vec<_> = std::iter::once(head).chain(used).collect();
+        let story = Story::read(&text.join("\n"));
         let sum = |columns: &[&str]| {
             let place = columns.iter().position(|column| *column == "usage").unwrap();
             let lines = lines(&story, &request(false, columns));

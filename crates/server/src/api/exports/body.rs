@@ -43,7 +43,8 @@ macro_rules! fields {
             /// Whether one file holds all organizations.
             #[serde(default)]
             combined: bool,
-            /// Headers of the columns wanted, in order, up to 100; all of the kind unless given.
+            /// Headers of the columns wanted, in order, up to 100; all of the kind unless given,
+            /// of `USAGE` the usual ones.
             #[serde(default)]
             columns: Vec<String>,
             /// `csv` or `parquet`.

@@ -1,11 +1,14 @@
 //! What a finished export gives out: its file in parts, and its manifest, for three days.
 
+use std::io::Read;
+use std::process::Command;
+
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
 use super::{analyst, ask, january, path};
-use crate::harness::{Answer, redact};
+use crate::harness::{Answer, TestServer, redact};
 
 #[tokio::test]
 async fn the_manifest_tells_rows_and_control_sums_of_the_file_that_is_there() {
@@ -59,6 +62,60 @@ async fn a_file_comes_whole_in_parts_or_not_again() {
     assert_eq!(headers["content-range"], sizes.as_str());
     assert_eq!(fetch("if-none-match", tag).await.0, 304);
     assert_eq!(fetch("range", "bytes=999999-".to_owned()).await.0, 416);
+}
+
+/// The one file of a gzip export of usage, and the sum its manifest tells.
+async fn usage_as(server: &TestServer, key: &str, format: &str) -> (Vec<u8>, String) {
+    let mut body = january("USAGE");
+    body["format"] = json!(format);
+    body["packing"] = json!("gzip");
+    body["combined"] = json!(true);
+    body["columns"] = json!(["usage", "meter", "folder"]);
+    let asked = ask(server, key, &body).await;
+    server.run_jobs_until_idle().await;
+    let made = server.get(key, &path(&asked)).await.json();
+    assert_eq!(made["status"], "SUCCESS");
+    let name = made["artifact"]["fileName"].as_str().unwrap();
+    assert!(name.ends_with(&format!(".{format}.gz")), "{name}");
+    let manifest = server.get(key, &format!("{}/manifest", path(&asked))).await;
+    let file = manifest.json()["files"][0].clone();
+    assert_eq!(file["rows"], made["progress"]["rows"]);
+    let url = format!("{}/download", path(&asked));
+    let request = server.request(Method::GET, &url).bearer_auth(key);
+    let response = request.send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "application/gzip");
+    let packed = response.bytes().await.unwrap();
+    let mut bytes = Vec::new();
+    let mut unpacked = flate2::read::GzDecoder::new(&packed[..]);
+    unpacked.read_to_end(&mut bytes).unwrap();
+    let sum = file["controls"]["usage"].as_str().unwrap();
+    (bytes, sum.to_owned())
+}
+
+#[tokio::test]
+async fn usage_comes_as_one_packed_file_of_lines_or_of_typed_columns() {
+    let (server, key) = analyst().await;
+    let (csv, sum) = usage_as(&server, &key, "csv").await;
+    let csv = String::from_utf8(csv).unwrap();
+    assert!(csv.starts_with("usage,meter,folder\n"), "{csv}");
+    let rows = csv.lines().count() - 1;
+    assert!(rows > 1, "{csv}");
+    let (parquet, same) = usage_as(&server, &key, "parquet").await;
+    assert_eq!((&parquet[..4], same), (&b"PAR1"[..], sum.clone()));
+    // `cargo xtask test` names a Python that has DuckDB.
+    if let Ok(python) = std::env::var("TALLYPORT_TEST_DUCKDB") {
+        let folder = tempfile::tempdir().unwrap();
+        let table = folder.path().join("usage.parquet");
+        std::fs::write(&table, parquet).unwrap();
+        let mut compare = Command::new(python);
+        compare.arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../oracle/parquet.py"
+        ));
+        compare.arg(&table).args(["usage", &rows.to_string(), &sum]);
+        let compared = compare.output().unwrap();
+        assert!(compared.status.success(), "{compared:?}");
+    }
 }
 
 #[tokio::test]
