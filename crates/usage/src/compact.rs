@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::{Layout, SegmentEntry};
 use crate::merge::{Merge, Source};
-use crate::segment::{Ask, Segment, SegmentWriter, Shape};
+use crate::segment::{Ask, Packing, Segment, SegmentWriter, Shape};
 
 /// Rows that a join never goes beyond.
 pub const SEGMENT_ROWS_MAX: u64 = 8_000_000;
@@ -93,7 +93,7 @@ pub fn join_shaped(
         let mut held = inputs.iter().flat_map(|input| &input.entry().event_types);
         held.any(|event_type| *event_type == rule.event_type)
     };
-    let columns = Column::all(layout, reads);
+    let columns = filled(Column::all(layout, reads), inputs)?;
     let ask = Ask {
         columns: columns.clone(),
         texts: Texts::Plain,
@@ -105,12 +105,27 @@ pub fn join_shaped(
         sources.push(Box::new(input.read(groups, &ask)?));
     }
     let rows = inputs.iter().map(|input| input.entry().rows).sum();
-    let mut writer =
-        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, (shape, rows))?;
+    let packing = (shape, Packing::Tight);
+    let mut writer = SegmentWriter::create(disk, folder, file, columns, packing, rows)?;
     for batch in Merge::new(sources, BATCH_ROWS) {
         writer.push(&batch?)?;
     }
     writer.finish(first.entry().first, last.entry().last, layout)
+}
+
+/// Leaves out derived columns that would hold nothing but nulls.
+fn filled(columns: Vec<Column>, inputs: &[Arc<Segment>]) -> Result<Vec<Column>> {
+    let mut filled = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut holds = !column.is_derived();
+        for input in inputs {
+            holds = holds || input.may_hold(&column)?;
+        }
+        if holds {
+            filled.push(column);
+        }
+    }
+    Ok(filled)
 }
 
 /// The first segment whose columns lack something that `layout` asks of its event types.

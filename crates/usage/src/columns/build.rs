@@ -7,7 +7,8 @@ use arrow_array::builder::{
     UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::DataType;
 use domain::aggregation::Value;
 use domain::dimension::Dimension;
 use domain::json::Json;
@@ -128,8 +129,41 @@ enum Builder {
     Number(UInt64Builder),
     Instant(TimestampNanosecondBuilder),
     Decimal(Decimal128Builder),
-    Plain(StringBuilder),
+    Plain(Plain),
     Coded(StringDictionaryBuilder<Int32Type>),
+}
+
+/// Texts spelled out. Many columns hold nothing but nulls: those cost no more than a count.
+struct Plain {
+    builder: Option<StringBuilder>,
+    /// Nulls after the last value.
+    nulls: usize,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Plain {
+    fn push(&mut self, text: Option<&str>) {
+        let Some(text) = text else {
+            self.nulls += 1;
+            return;
+        };
+        let (rows, bytes) = (self.rows, self.bytes);
+        let new = || StringBuilder::with_capacity(rows, bytes);
+        let builder = self.builder.get_or_insert_with(new);
+        if self.nulls > 0 {
+            builder.append_nulls(std::mem::take(&mut self.nulls));
+        }
+        builder.append_value(text);
+    }
+
+    fn finish(self) -> ArrayRef {
+        let Some(mut builder) = self.builder else {
+            return new_null_array(&DataType::Utf8, self.nulls);
+        };
+        builder.append_nulls(self.nulls);
+        Arc::new(builder.finish())
+    }
 }
 
 fn builders(columns: &[Column], texts: Texts, rows: usize, data_bytes: usize) -> Vec<Builder> {
@@ -152,7 +186,12 @@ fn builders(columns: &[Column], texts: Texts, rows: usize, data_bytes: usize) ->
             } else {
                 rows * TEXT_BYTES
             };
-            Builder::Plain(StringBuilder::with_capacity(rows, bytes))
+            Builder::Plain(Plain {
+                builder: None,
+                nulls: 0,
+                rows,
+                bytes,
+            })
         }
     };
     columns.iter().map(builder).collect()
@@ -222,7 +261,7 @@ impl Builder {
 
     fn push_text(&mut self, text: Option<&str>) {
         match self {
-            Self::Plain(builder) => builder.append_option(text),
+            Self::Plain(builder) => builder.push(text),
             Self::Coded(builder) => builder.append_option(text),
             _ => {}
         }
@@ -233,7 +272,7 @@ impl Builder {
             Self::Number(mut builder) => Arc::new(builder.finish()),
             Self::Instant(mut builder) => Arc::new(builder.finish()),
             Self::Decimal(mut builder) => Arc::new(builder.finish()),
-            Self::Plain(mut builder) => Arc::new(builder.finish()),
+            Self::Plain(builder) => builder.finish(),
             Self::Coded(mut builder) => Arc::new(builder.finish()),
         }
     }
