@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
+use domain::ids::OrganizationId;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -117,41 +118,38 @@ struct Sorted<'r> {
 }
 
 /// Sorts rows as segments hold them. Texts are compared once per distinct pair of organization
-/// and event type: numbers decide the rest.
+/// and event type, numbers decide the rest; neighbours mostly share their pair.
 fn sort<'r>(rows: &[&'r Row]) -> Sorted<'r> {
-    let pair = |row: &'r Row| (row.organization.as_str(), row.event_type.as_str());
-    let mut ranks: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut last = None;
+    let mut pairs: BTreeMap<(OrganizationId, &str), u32> = BTreeMap::new();
+    let mut recent: Option<(&Row, u32)> = None;
+    let mut keyed: Vec<(u32, i64, u64, &Row)> = Vec::with_capacity(rows.len());
     for row in rows {
-        if last != Some(pair(row)) {
-            last = Some(pair(row));
-            ranks.insert(pair(row), 0);
-        }
+        let pair = match recent {
+            Some((held, pair)) if shares_pair(held, row) => pair,
+            _ => {
+                let next = u32::try_from(pairs.len()).expect("fewer rows than 2^32");
+                *(pairs.entry((row.organization, &row.event_type))).or_insert(next)
+            }
+        };
+        recent = Some((row, pair));
+        keyed.push((pair, row.time_ns, row.sequence, row));
     }
-    (0..)
-        .zip(ranks.values_mut())
-        .for_each(|(rank, of)| *of = rank);
-    let mut recent = None;
-    let mut rank = |row: &'r Row| match recent {
-        Some((held, rank)) if held == pair(row) => rank,
-        _ => {
-            let rank = ranks[&pair(row)];
-            recent = Some((pair(row), rank));
-            rank
-        }
-    };
-    let mut keyed: Vec<(usize, i64, u64, &Row)> = rows
-        .iter()
-        .map(|row| (rank(row), row.time_ns, row.sequence, *row))
-        .collect();
+    let mut ranks = vec![0; pairs.len()];
+    for (rank, pair) in (0..).zip(pairs.values()) {
+        ranks[*pair as usize] = rank;
+    }
+    for (pair, ..) in &mut keyed {
+        *pair = ranks[*pair as usize];
+    }
     keyed.sort_unstable_by_key(|(rank, time, sequence, _)| (*rank, *time, *sequence));
     Sorted {
         rows: keyed.into_iter().map(|(.., row)| row).collect(),
-        event_types: ranks
-            .into_keys()
-            .map(|(_, event_type)| event_type)
-            .collect(),
+        event_types: pairs.into_keys().map(|(_, held)| held).collect(),
     }
+}
+
+fn shares_pair(one: &Row, other: &Row) -> bool {
+    one.organization == other.organization && one.event_type == other.event_type
 }
 
 /// A segment in the making: takes batches in order.
