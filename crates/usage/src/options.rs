@@ -50,7 +50,7 @@ impl Options {
             flush_bytes: 48 << 20,
             flush_age_ms: 60_000,
             unflushed_rows_max: 1_000_000,
-            unflushed_bytes_max: 96 << 20,
+            unflushed_bytes_max: 80 << 20,
             queue_bytes_max: 32 << 20,
         }
     }
