@@ -265,20 +265,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_join_leaves_out_columns_of_nulls_and_reads_as_before() {
-        let folder = tempfile::tempdir().unwrap();
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    fn counted() -> Layout {
         let count = ReadingRule {
             event_type: "a".into(),
             filters: Vec::new(),
             value_property: None,
             aggregation: Aggregation::Count,
         };
-        let layout = Layout {
+        Layout {
             rules: vec![count],
             paths: Vec::new(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_join_leaves_out_columns_of_nulls_and_reads_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let layout = counted();
         let shape = Shape {
             rollup_rows_min: 0,
             fine_rows_min: 0,
