@@ -320,7 +320,7 @@ mod tests {
         let batches = batches.unwrap();
         let nulls = |column: usize| -> usize {
             let columns = batches.iter().map(|batch| batch.column(column));
-            columns.map(|column| column.null_count()).sum()
+            columns.map(Array::null_count).sum()
         };
         assert_eq!((nulls(0), nulls(1)), (8, 4));
 

@@ -29,7 +29,7 @@ pub(crate) fn build<'r>(
     texts: Texts,
 ) -> Result<RecordBatch> {
     let derives = columns.iter().any(Column::is_derived);
-    let data = rows.clone().flat_map(|row| row.data.as_deref());
+    let data = rows.clone().filter_map(|row| row.data.as_deref());
     let data_bytes = data.map(str::len).sum();
     let mut members = Members::of(columns);
     let mut builders = builders(columns, texts, rows.len(), data_bytes);

@@ -257,9 +257,9 @@ fn plain_length(bytes: &[u8]) -> Option<usize> {
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGHS;
-        let quotes = zero_bytes(word ^ ONES * u64::from(b'"'));
+        let quotes = zero_bytes(word ^ (ONES * u64::from(b'"')));
         // The lowest mark is right: a wrong one can only follow a right one.
-        let ends = controls | quotes | zero_bytes(word ^ ONES * u64::from(b'\\'));
+        let ends = controls | quotes | zero_bytes(word ^ (ONES * u64::from(b'\\')));
         if ends != 0 {
             return Some(index * 8 + ends.trailing_zeros() as usize / 8);
         }
