@@ -23,7 +23,7 @@ macro_rules! dimensions {
             }
 
             /// The dimension that data names by `key`.
-            fn of_key(key: &str) -> Option<Self> {
+            pub fn of_key(key: &str) -> Option<Self> {
                 match key { $($key => Some(Self::$name),)* _ => None }
             }
 

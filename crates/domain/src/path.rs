@@ -40,6 +40,14 @@ impl JsonPath {
             })
     }
 
+    /// The member of the outermost object that the path goes through; `None` when it names none.
+    pub fn first_key(&self) -> Option<&str> {
+        match self.steps.first() {
+            Some(Step::Key(key)) => Some(key),
+            _ => None,
+        }
+    }
+
     /// The path as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -1,6 +1,7 @@
 //! Rows as Arrow columns: what a segment stores and what reads work on.
 
 mod build;
+mod members;
 mod strings;
 
 use std::hash::Hasher;

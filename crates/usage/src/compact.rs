@@ -11,7 +11,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::{Layout, SegmentEntry};
 use crate::merge::{Merge, Source};
-use crate::segment::{Ask, Segment, SegmentWriter, Shape};
+use crate::segment::{Ask, Packing, Segment, SegmentWriter, Shape};
 
 /// Rows that a join never goes beyond.
 pub const SEGMENT_ROWS_MAX: u64 = 8_000_000;
@@ -93,7 +93,7 @@ pub fn join_shaped(
         let mut held = inputs.iter().flat_map(|input| &input.entry().event_types);
         held.any(|event_type| *event_type == rule.event_type)
     };
-    let columns = Column::all(layout, reads);
+    let columns = filled(Column::all(layout, reads), inputs)?;
     let ask = Ask {
         columns: columns.clone(),
         texts: Texts::Plain,
@@ -105,12 +105,27 @@ pub fn join_shaped(
         sources.push(Box::new(input.read(groups, &ask)?));
     }
     let rows = inputs.iter().map(|input| input.entry().rows).sum();
-    let mut writer =
-        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, (shape, rows))?;
+    let packing = (shape, Packing::Tight);
+    let mut writer = SegmentWriter::create(disk, folder, file, columns, packing, rows)?;
     for batch in Merge::new(sources, BATCH_ROWS) {
         writer.push(&batch?)?;
     }
     writer.finish(first.entry().first, last.entry().last, layout)
+}
+
+/// Leaves out derived columns that would hold nothing but nulls.
+fn filled(columns: Vec<Column>, inputs: &[Arc<Segment>]) -> Result<Vec<Column>> {
+    let mut filled = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut holds = !column.is_derived();
+        for input in inputs {
+            holds = holds || input.may_hold(&column)?;
+        }
+        if holds {
+            filled.push(column);
+        }
+    }
+    Ok(filled)
 }
 
 /// The first segment whose columns lack something that `layout` asks of its event types.
@@ -143,9 +158,15 @@ pub fn rewrite(
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::Array;
     use domain::aggregation::Aggregation;
+    use domain::dimension::Dimension;
+    use domain::ids::OrganizationId;
 
     use super::*;
+    use crate::disk::real::RealDisk;
+    use crate::row::Row;
+    use crate::segment;
 
     fn entry(first: u64, rows: u64) -> SegmentEntry {
         SegmentEntry {
@@ -226,5 +247,98 @@ mod tests {
         assert_eq!(outdated(&entries, &layout("a")), Some(1));
         assert_eq!(outdated(&entries, &layout("b")), None);
         assert_eq!(outdated(&entries, &Layout::default()), None);
+    }
+
+    fn row(sequence: u64, data: &str) -> Row {
+        Row {
+            sequence,
+            namespace: OrganizationId::from_random(1),
+            organization: OrganizationId::from_random(1),
+            event_type: "a".into(),
+            subject: String::new(),
+            source: String::new(),
+            id: sequence.to_string(),
+            time_ns: 0,
+            received_ns: 0,
+            conflict_with: None,
+            data: Some(data.into()),
+        }
+    }
+
+    fn counted() -> Layout {
+        let count = ReadingRule {
+            event_type: "a".into(),
+            filters: Vec::new(),
+            value_property: None,
+            aggregation: Aggregation::Count,
+        };
+        Layout {
+            rules: vec![count],
+            paths: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_join_leaves_out_columns_of_nulls_and_reads_as_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let layout = counted();
+        let shape = Shape {
+            rollup_rows_min: 0,
+            fine_rows_min: 0,
+            ..Shape::default()
+        };
+        let open = |entry| Segment::open(&disk, folder.path(), &entry).unwrap();
+        let write = |first: u64, data: &str| {
+            let rows: Vec<Row> = (first..first + 4).map(|n| row(n, data)).collect();
+            let file = format!("{first}.parquet");
+            open(segment::write(&disk, folder.path(), &file, &rows, &layout).unwrap())
+        };
+        let inputs = [
+            write(1, r#"{"billingTag":"tag"}"#),
+            write(5, r#"{"billingTag":"tag","asset":"car"}"#),
+        ];
+        let (folder, to) = (folder.path(), "joined.parquet");
+        let joined = open(join_shaped(&disk, folder, to, &inputs, &layout, shape).unwrap());
+
+        let held = |segment: &Arc<Segment>| {
+            let all = Dimension::ALL.iter().copied();
+            let held = |held: &Dimension| segment.may_hold(&Column::Dimension(*held)).unwrap();
+            all.filter(held).collect::<Vec<Dimension>>()
+        };
+        assert_eq!(held(&inputs[0]), [Dimension::BillingTag]);
+        assert_eq!(held(&joined), [Dimension::Asset, Dimension::BillingTag]);
+        let ask = Ask {
+            columns: vec![
+                Column::Dimension(Dimension::User),
+                Column::Dimension(Dimension::Asset),
+            ],
+            texts: Texts::Plain,
+            batch_rows: 100,
+        };
+        let batches: Result<Vec<_>> = joined.read(vec![0], &ask).unwrap().collect();
+        let batches = batches.unwrap();
+        let nulls = |column: usize| -> usize {
+            let columns = batches.iter().map(|batch| batch.column(column));
+            columns.map(Array::null_count).sum()
+        };
+        assert_eq!((nulls(0), nulls(1)), (8, 4));
+
+        let mut rolled = Vec::new();
+        let fine = joined.rollup(2).unwrap().unwrap();
+        fine.each_row(
+            |_, _| true,
+            |row| {
+                let texts = row.dimensions.iter().map(|text| text.map(str::to_owned));
+                rolled.push((texts.collect::<Vec<_>>(), row.rolled.count));
+                Ok(())
+            },
+        )
+        .unwrap();
+        let values = |asset: Option<&str>| {
+            let values = [None, None, asset, None, Some("tag"), None];
+            values.map(|value| value.map(str::to_owned)).to_vec()
+        };
+        assert_eq!(rolled, [(values(None), 4), (values(Some("car")), 4)]);
     }
 }

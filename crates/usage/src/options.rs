@@ -17,7 +17,7 @@ pub const CHUNK_ROWS_MAX: usize = 8192;
 /// Seen-key runs of one size class that are merged into one of the next.
 pub const RUNS_PER_TIER_MAX: usize = 4;
 /// Keys one filter block covers; building one takes about 40 bytes per key.
-pub const FILTER_KEYS_MAX: usize = 1 << 20;
+pub const FILTER_KEYS_MAX: usize = 1 << 18;
 
 /// How the store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Options {
             flush_bytes: 48 << 20,
             flush_age_ms: 60_000,
             unflushed_rows_max: 1_000_000,
-            unflushed_bytes_max: 128 << 20,
+            unflushed_bytes_max: 80 << 20,
             queue_bytes_max: 32 << 20,
         }
     }

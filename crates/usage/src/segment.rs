@@ -15,11 +15,14 @@ use crate::rollup::RollupFile;
 
 use read::Footer;
 pub(crate) use read::{Ask, Bounds, GroupBounds, number_bounds, text_bounds};
-pub(crate) use write::{SegmentWriter, write_rows};
+pub(crate) use write::{Packing, SegmentWriter, write_rows};
 pub use write::{Shape, write, write_shaped};
 
 /// Version of the segment's form this release writes.
 pub const SEGMENT_FORMAT: u32 = 1;
+
+/// Key of the footer's entry that names the columns which hold nothing but nulls.
+const EMPTY_KEY: &str = "tallyport.empty";
 
 /// A segment file that reads go to. Nothing is read before it is needed.
 #[derive(Debug)]

@@ -81,7 +81,11 @@ impl Visible {
         if let Some(last) = rows.last() {
             self.watermark = last.sequence;
         }
-        self.open.append(&mut rows);
+        if self.open.is_empty() {
+            self.open = rows;
+        } else {
+            self.open.append(&mut rows);
+        }
         if self.open.len() >= CHUNK_ROWS_MAX {
             self.seal();
         }

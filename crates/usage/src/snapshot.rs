@@ -30,7 +30,9 @@ pub struct TailChunk {
 
 impl TailChunk {
     /// Keeps rows, by sequence, for reads; fewer than 2^32 of them.
-    pub fn new(rows: Vec<Row>) -> Self {
+    pub fn new(mut rows: Vec<Row>) -> Self {
+        // Rows stay for a while: room for more of them would be as large as they are.
+        rows.shrink_to_fit();
         Self { rows }
     }
 }

@@ -7,45 +7,46 @@ use arrow_array::builder::{
     UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
+use arrow_schema::DataType;
 use domain::aggregation::Value;
 use domain::dimension::Dimension;
 use domain::json::Json;
 use domain::limits::DIMENSION_BYTES_MAX;
 
+use super::members::{Dimensions, Members};
 use super::{Column, Holds, PRECISION, SCALE, Strings, Texts, schema};
 use crate::error::{Error, Result};
 use crate::row::Row;
 
-/// Room for the data of a row, to begin with.
-const DATA_BYTES: usize = 256;
-/// Room for any other text of a row, to begin with.
+/// Room for a text of a row other than its data, to begin with.
 const TEXT_BYTES: usize = 12;
 
 /// Builds the columns of some rows, in the rows' order.
 pub(crate) fn build<'r>(
-    rows: impl ExactSizeIterator<Item = &'r Row>,
+    rows: impl ExactSizeIterator<Item = &'r Row> + Clone,
     columns: &[Column],
     texts: Texts,
 ) -> Result<RecordBatch> {
-    let parses = columns.iter().any(Column::is_derived);
-    let splits = has_dimension(columns);
-    let mut builders = builders(columns, texts, rows.len());
+    let derives = columns.iter().any(Column::is_derived);
+    let data = rows.clone().filter_map(|row| row.data.as_deref());
+    let data_bytes = data.map(str::len).sum();
+    let mut members = Members::of(columns);
+    let mut builders = builders(columns, texts, rows.len(), data_bytes);
     for row in rows {
-        let json = if parses {
-            parse(row.data.as_deref(), row.sequence)?
-        } else {
-            Json::Null
-        };
-        let fact = Fact {
-            event_type: &row.event_type,
-            conflicts: row.conflict_with.is_some(),
-            data: &json,
-            dimensions: dimensions(splits, &json),
-        };
-        for (builder, column) in builders.iter_mut().zip(columns) {
-            builder.push(column, row, &fact);
-        }
+        let text = row.data.as_deref().filter(|_| derives);
+        let conflicts = row.conflict_with.is_some();
+        with_fact(&mut members, text, row.sequence, |dimensions, data| {
+            let fact = Fact {
+                event_type: &row.event_type,
+                conflicts,
+                dimensions,
+                data,
+            };
+            for (builder, column) in builders.iter_mut().zip(columns) {
+                builder.push(column, row, &fact);
+            }
+        })?;
     }
     let arrays = builders.into_iter().map(Builder::finish).collect();
     RecordBatch::try_new(schema(columns, texts), arrays)
@@ -58,19 +59,29 @@ pub(crate) fn derive(
     texts: Texts,
     stored: &Stored<'_>,
 ) -> Result<Vec<ArrayRef>> {
-    let mut builders = builders(columns, texts, stored.conflict_with.len());
-    let splits = has_dimension(columns);
+    let mut builders = builders(columns, texts, stored.conflict_with.len(), 0);
+    let mut members = Members::of(columns);
     for row in 0..stored.conflict_with.len() {
-        let json = parse(stored.data.get(row), stored.sequence[row])?;
-        let fact = Fact {
-            event_type: stored.event_type.at(row),
-            conflicts: stored.conflict_with.is_valid(row),
-            data: &json,
-            dimensions: dimensions(splits, &json),
-        };
-        for (builder, column) in builders.iter_mut().zip(columns) {
-            builder.push_derived(column, &fact);
-        }
+        let (event_type, conflicts) = (
+            stored.event_type.at(row),
+            stored.conflict_with.is_valid(row),
+        );
+        with_fact(
+            &mut members,
+            stored.data.get(row),
+            stored.sequence[row],
+            |dimensions, data| {
+                let fact = Fact {
+                    event_type,
+                    conflicts,
+                    dimensions,
+                    data,
+                };
+                for (builder, column) in builders.iter_mut().zip(columns) {
+                    builder.push_derived(column, &fact);
+                }
+            },
+        )?;
     }
     Ok(builders.into_iter().map(Builder::finish).collect())
 }
@@ -88,24 +99,24 @@ pub(crate) struct Stored<'a> {
 struct Fact<'a> {
     event_type: &'a str,
     conflicts: bool,
+    dimensions: &'a Dimensions<'a>,
     data: &'a Json<'a>,
-    /// By [`Dimension`]; empty when no column asks for them.
-    dimensions: Dimensions<'a>,
 }
 
-type Dimensions<'a> = [Option<&'a str>; Dimension::ALL.len()];
-
-fn has_dimension(columns: &[Column]) -> bool {
-    let is_dimension = |column: &Column| matches!(column, Column::Dimension(_));
-    columns.iter().any(is_dimension)
-}
-
-fn dimensions<'a>(wanted: bool, data: &'a Json<'_>) -> Dimensions<'a> {
-    if wanted {
-        Dimension::values(data)
-    } else {
-        [None; Dimension::ALL.len()]
+/// Calls `seen` with what the data of a row holds for columns.
+fn with_fact(
+    members: &mut Members,
+    data: Option<&str>,
+    sequence: u64,
+    seen: impl FnOnce(&Dimensions<'_>, &Json<'_>),
+) -> Result<()> {
+    if let Some(found) = data.and_then(|data| members.find(data)) {
+        seen(&found.dimensions, &found.data);
+        return Ok(());
     }
+    let json = parse(data, sequence)?;
+    seen(&Dimension::values(&json), &json);
+    Ok(())
 }
 
 /// Parses the data of a row; a row without any reads as `null`.
@@ -118,11 +129,44 @@ enum Builder {
     Number(UInt64Builder),
     Instant(TimestampNanosecondBuilder),
     Decimal(Decimal128Builder),
-    Plain(StringBuilder),
+    Plain(Plain),
     Coded(StringDictionaryBuilder<Int32Type>),
 }
 
-fn builders(columns: &[Column], texts: Texts, rows: usize) -> Vec<Builder> {
+/// Texts spelled out. Many columns hold nothing but nulls: those cost no more than a count.
+struct Plain {
+    builder: Option<StringBuilder>,
+    /// Nulls after the last value.
+    nulls: usize,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Plain {
+    fn push(&mut self, text: Option<&str>) {
+        let Some(text) = text else {
+            self.nulls += 1;
+            return;
+        };
+        let (rows, bytes) = (self.rows, self.bytes);
+        let new = || StringBuilder::with_capacity(rows, bytes);
+        let builder = self.builder.get_or_insert_with(new);
+        if self.nulls > 0 {
+            builder.append_nulls(std::mem::take(&mut self.nulls));
+        }
+        builder.append_value(text);
+    }
+
+    fn finish(self) -> ArrayRef {
+        let Some(mut builder) = self.builder else {
+            return new_null_array(&DataType::Utf8, self.nulls);
+        };
+        builder.append_nulls(self.nulls);
+        Arc::new(builder.finish())
+    }
+}
+
+fn builders(columns: &[Column], texts: Texts, rows: usize, data_bytes: usize) -> Vec<Builder> {
     let builder = |column: &Column| match column.holds() {
         Holds::Number => Builder::Number(UInt64Builder::with_capacity(rows)),
         Holds::Instant => {
@@ -138,11 +182,16 @@ fn builders(columns: &[Column], texts: Texts, rows: usize) -> Vec<Builder> {
         }
         Holds::Text => {
             let bytes = if *column == Column::Data {
-                DATA_BYTES
+                data_bytes
             } else {
-                TEXT_BYTES
+                rows * TEXT_BYTES
             };
-            Builder::Plain(StringBuilder::with_capacity(rows, rows * bytes))
+            Builder::Plain(Plain {
+                builder: None,
+                nulls: 0,
+                rows,
+                bytes,
+            })
         }
     };
     columns.iter().map(builder).collect()
@@ -212,7 +261,7 @@ impl Builder {
 
     fn push_text(&mut self, text: Option<&str>) {
         match self {
-            Self::Plain(builder) => builder.append_option(text),
+            Self::Plain(builder) => builder.push(text),
             Self::Coded(builder) => builder.append_option(text),
             _ => {}
         }
@@ -223,7 +272,7 @@ impl Builder {
             Self::Number(mut builder) => Arc::new(builder.finish()),
             Self::Instant(mut builder) => Arc::new(builder.finish()),
             Self::Decimal(mut builder) => Arc::new(builder.finish()),
-            Self::Plain(mut builder) => Arc::new(builder.finish()),
+            Self::Plain(builder) => builder.finish(),
             Self::Coded(mut builder) => Arc::new(builder.finish()),
         }
     }

@@ -19,8 +19,8 @@ pub(crate) struct Rollups {
     levels: Vec<RollupWriter>,
     /// Event type and column of each rule.
     rules: Vec<(String, usize)>,
-    /// Columns of [`FINE_DIMENSIONS`].
-    fine: Vec<usize>,
+    /// Columns of [`FINE_DIMENSIONS`]; `None` for those that hold nothing.
+    fine: Vec<Option<usize>>,
 }
 
 impl Rollups {
@@ -44,7 +44,7 @@ impl Rollups {
         }
         let place = |wanted| columns.iter().position(|column| *column == wanted);
         let fine = FINE_DIMENSIONS.map(Column::Dimension).into_iter();
-        let fine: Vec<usize> = fine.filter_map(place).collect();
+        let fine = fine.map(place).collect();
         let mut levels = Vec::new();
         // A rollup of level 2 as long as half the rows is no shorter way than the rows.
         let worth = [(1, u64::MAX), (2, rows / 2)].into_iter();
@@ -64,8 +64,9 @@ impl Rollups {
     /// Rolls up rows that come after all earlier ones.
     pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let keys = Keys::of(batch);
-        let fine = self.fine.iter().map(|column| batch.column(*column));
-        let fine: Vec<Strings<'_>> = fine.map(Strings::of).collect();
+        let fine = self.fine.iter();
+        let fine = fine.map(|column| column.map(|column| Strings::of(batch.column(column))));
+        let fine: Vec<Option<Strings<'_>>> = fine.collect();
         for run in runs(&keys) {
             let rules = self.rules.iter().enumerate();
             let units: Vec<(usize, &Decimal128Array)> = rules
@@ -98,7 +99,7 @@ fn add(
     level: &mut RollupWriter,
     units: &[(usize, &Decimal128Array)],
     keys: &Keys<'_>,
-    fine: &[Strings<'_>],
+    fine: &[Option<Strings<'_>>],
     rows: std::ops::Range<usize>,
 ) -> Result<()> {
     let held = dimensions(level.level()).len();
@@ -109,7 +110,7 @@ fn add(
             break;
         }
         for (value, column) in values.iter_mut().zip(fine) {
-            *value = column.get(row);
+            *value = column.and_then(|column| column.get(row));
         }
         let readings = read(row).map(|(rule, units)| (*rule, units.value(row)));
         level.add(&values, readings, (keys.time[row], keys.sequence[row]))?;

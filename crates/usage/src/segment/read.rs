@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use super::Segment;
+use super::{EMPTY_KEY, Segment};
 use crate::checked::{CheckedFile, Written};
 use crate::columns::{self, Column, Stored, Strings, Texts};
 use crate::error::{Error, Result};
@@ -39,6 +39,8 @@ pub(crate) struct Footer {
     plain: ArrowReaderMetadata,
     coded: ArrowReaderMetadata,
     groups: Vec<GroupBounds>,
+    /// Columns that hold nothing but nulls, as far as they are known.
+    empty: Vec<String>,
 }
 
 /// The least and the largest of some values.
@@ -118,8 +120,19 @@ impl Footer {
             plain,
             coded,
             groups,
+            empty: empty_columns(&metadata),
         })
     }
+}
+
+fn empty_columns(metadata: &ParquetMetaData) -> Vec<String> {
+    let entries = metadata.file_metadata().key_value_metadata();
+    let mut entries = entries.into_iter().flatten();
+    let names = entries
+        .find(|entry| entry.key == EMPTY_KEY)
+        .and_then(|entry| entry.value.as_deref());
+    let names = names.unwrap_or_default().split(',');
+    names.map(str::to_owned).collect()
 }
 
 /// The same columns with texts coded, but for those that hardly repeat.
@@ -285,6 +298,13 @@ const DERIVED_FROM: [Column; 4] = [
 ];
 
 impl Segment {
+    /// Whether a row may have a value in the column, written or folded from data.
+    pub(crate) fn may_hold(&self, column: &Column) -> Result<bool> {
+        let (footer, name) = (self.footer()?, column.name());
+        let is_written = footer.plain.schema().column_with_name(&name).is_some();
+        Ok(!footer.empty.contains(&name) && (is_written || self.lacks(column)))
+    }
+
     /// Whether a column that the file does not have must be folded from data.
     ///
     /// A column that was known when the file was written is left out only when it holds nothing.

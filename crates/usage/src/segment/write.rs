@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
+use arrow_array::{Array, RecordBatch};
+use domain::ids::OrganizationId;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
-use super::SEGMENT_FORMAT;
+use super::{EMPTY_KEY, SEGMENT_FORMAT};
 use crate::checked::CheckedWriter;
 use crate::columns::{self, Column, Keys, Texts};
 use crate::disk::Disk;
@@ -20,7 +21,9 @@ use crate::rollup::Rollups;
 use crate::row::Row;
 
 /// Rows turned into columns at once.
-const CONVERT_ROWS: usize = 2 * 1024;
+const CONVERT_ROWS: usize = 1024;
+/// Bytes of a page's values at which it ends.
+const PAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// How a segment's rows are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +47,15 @@ impl Default for Shape {
             fine_rows_min: 512 * 1024,
         }
     }
+}
+
+/// How much time the packing of columns may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packing {
+    /// Little: a join will write the rows again.
+    Quick,
+    /// As much as saves space for good.
+    Tight,
 }
 
 /// Writes rows (at least one, in any order) as a segment file and its rollups.
@@ -90,8 +102,8 @@ pub(crate) fn write_rows(
     let columns = Column::all(layout, |rule| {
         event_types.contains(rule.event_type.as_str())
     });
-    let mut writer =
-        SegmentWriter::create(disk, folder, file, columns, Texts::Plain, (shape, count))?;
+    let packing = (shape, Packing::Quick);
+    let mut writer = SegmentWriter::create(disk, folder, file, columns, packing, count)?;
     for chunk in rows.chunks(CONVERT_ROWS) {
         let batch = columns::build(chunk.iter().copied(), writer.columns(), Texts::Plain)?;
         writer.push(&batch)?;
@@ -106,41 +118,38 @@ struct Sorted<'r> {
 }
 
 /// Sorts rows as segments hold them. Texts are compared once per distinct pair of organization
-/// and event type: numbers decide the rest.
+/// and event type, numbers decide the rest; neighbours mostly share their pair.
 fn sort<'r>(rows: &[&'r Row]) -> Sorted<'r> {
-    let pair = |row: &'r Row| (row.organization.as_str(), row.event_type.as_str());
-    let mut ranks: BTreeMap<(&str, &str), usize> = BTreeMap::new();
-    let mut last = None;
+    let mut pairs: BTreeMap<(OrganizationId, &str), u32> = BTreeMap::new();
+    let mut recent: Option<(&Row, u32)> = None;
+    let mut keyed: Vec<(u32, i64, u64, &Row)> = Vec::with_capacity(rows.len());
     for row in rows {
-        if last != Some(pair(row)) {
-            last = Some(pair(row));
-            ranks.insert(pair(row), 0);
-        }
+        let pair = match recent {
+            Some((held, pair)) if shares_pair(held, row) => pair,
+            _ => {
+                let next = u32::try_from(pairs.len()).expect("fewer rows than 2^32");
+                *(pairs.entry((row.organization, &row.event_type))).or_insert(next)
+            }
+        };
+        recent = Some((row, pair));
+        keyed.push((pair, row.time_ns, row.sequence, row));
     }
-    (0..)
-        .zip(ranks.values_mut())
-        .for_each(|(rank, of)| *of = rank);
-    let mut recent = None;
-    let mut rank = |row: &'r Row| match recent {
-        Some((held, rank)) if held == pair(row) => rank,
-        _ => {
-            let rank = ranks[&pair(row)];
-            recent = Some((pair(row), rank));
-            rank
-        }
-    };
-    let mut keyed: Vec<(usize, i64, u64, &Row)> = rows
-        .iter()
-        .map(|row| (rank(row), row.time_ns, row.sequence, *row))
-        .collect();
+    let mut ranks = vec![0; pairs.len()];
+    for (rank, pair) in (0..).zip(pairs.values()) {
+        ranks[*pair as usize] = rank;
+    }
+    for (pair, ..) in &mut keyed {
+        *pair = ranks[*pair as usize];
+    }
     keyed.sort_unstable_by_key(|(rank, time, sequence, _)| (*rank, *time, *sequence));
     Sorted {
         rows: keyed.into_iter().map(|(.., row)| row).collect(),
-        event_types: ranks
-            .into_keys()
-            .map(|(_, event_type)| event_type)
-            .collect(),
+        event_types: pairs.into_keys().map(|(_, held)| held).collect(),
     }
+}
+
+fn shares_pair(one: &Row, other: &Row) -> bool {
+    one.organization == other.organization && one.event_type == other.event_type
 }
 
 /// A segment in the making: takes batches in order.
@@ -150,6 +159,8 @@ pub(crate) struct SegmentWriter {
     rollups: Option<Rollups>,
     file: String,
     columns: Vec<Column>,
+    /// Whether a column holds a value.
+    filled: Vec<bool>,
     rows: u64,
     time_min_ns: i64,
     time_max_ns: i64,
@@ -165,18 +176,20 @@ impl SegmentWriter {
         folder: &Path,
         file: &str,
         columns: Vec<Column>,
-        texts: Texts,
-        (shape, rows): (Shape, u64),
+        (shape, packing): (Shape, Packing),
+        rows: u64,
     ) -> Result<Self> {
-        let schema = columns::schema(&columns, texts);
+        let schema = columns::schema(&columns, Texts::Plain);
         let path = folder.join(file);
-        let writer = CheckedWriter::create(disk, &path, schema, properties(&columns, shape))?;
+        let properties = properties(&columns, shape, packing);
+        let writer = CheckedWriter::create(disk, &path, schema, properties)?;
         let rollups = (rows >= shape.rollup_rows_min)
             .then(|| Rollups::create(disk, folder, file, &columns, (rows, shape.fine_rows_min)));
         Ok(Self {
             writer,
             rollups: rollups.transpose()?,
             file: file.to_owned(),
+            filled: vec![false; columns.len()],
             columns,
             rows: 0,
             time_min_ns: i64::MAX,
@@ -203,6 +216,9 @@ impl SegmentWriter {
                 self.event_types.insert(event_type);
             }
         }
+        for (filled, column) in self.filled.iter_mut().zip(batch.columns()) {
+            *filled |= column.null_count() < column.len();
+        }
         if let Some(rollups) = &mut self.rollups {
             rollups.push(batch)?;
         }
@@ -215,10 +231,14 @@ impl SegmentWriter {
         let layout_json = serde_json::to_string(layout)
             .map_err(|error| Error::Internal(format!("a layout has no JSON form: {error}")))?;
         let rollups = self.rollups.map(Rollups::finish).transpose()?;
+        let columns = self.columns.iter().zip(&self.filled);
+        let empty = columns.filter(|(_, filled)| !**filled);
+        let empty: Vec<String> = empty.map(|(column, _)| column.name()).collect();
         let written = self.writer.finish(vec![
             ("tallyport.format", SEGMENT_FORMAT.to_string()),
             ("tallyport.sequences", format!("{first}-{last}")),
             ("tallyport.layout", layout_json),
+            (EMPTY_KEY, empty.join(",")),
         ])?;
         Ok(SegmentEntry {
             format: SEGMENT_FORMAT,
@@ -239,7 +259,7 @@ impl SegmentWriter {
     }
 }
 
-fn properties(columns: &[Column], shape: Shape) -> WriterProperties {
+fn properties(columns: &[Column], shape: Shape, packing: Packing) -> WriterProperties {
     let place = |wanted: &Column| columns.iter().position(|column| column == wanted);
     let order = [
         Column::Organization,
@@ -255,10 +275,17 @@ fn properties(columns: &[Column], shape: Shape) -> WriterProperties {
             nulls_first: false,
         })
     });
-    let zstd = ZstdLevel::try_new(1).expect("zstd has level 1");
+    let zstd = Compression::ZSTD(ZstdLevel::try_new(1).expect("zstd has level 1"));
+    // Whoever packs or unpacks a column with zstd holds about 100 KB for it.
+    let (most, data) = match packing {
+        Packing::Quick => (Compression::UNCOMPRESSED, zstd),
+        Packing::Tight => (zstd, zstd),
+    };
     let mut properties = WriterProperties::builder()
         .set_created_by("tallyport".into())
-        .set_compression(Compression::ZSTD(zstd))
+        .set_compression(most)
+        .set_column_compression(ColumnPath::from(Column::Data.name()), data)
+        .set_data_page_size_limit(PAGE_BYTES_MAX)
         .set_max_row_group_row_count(Some(shape.group_rows_max))
         .set_data_page_row_count_limit(shape.page_rows_max)
         .set_statistics_enabled(EnabledStatistics::Chunk)
