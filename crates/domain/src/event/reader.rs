@@ -115,10 +115,10 @@ impl<'a> Attributes<'a> {
         while more {
             let key = scanner.key()?;
             if let Some((bit, place)) = sent.place(&key) {
-                *place = optional_string(&mut scanner)?;
+                text_or_null(place, &mut scanner)?;
                 sent.note(bit)?;
             } else if key == "data" {
-                sent.data = data(&mut scanner, canonical)?;
+                object_or_null(&mut sent.data, &mut scanner, canonical)?;
                 sent.note(1 << 8)?;
             } else if key == "data_base64" {
                 scanner.word("null")?;
@@ -158,22 +158,28 @@ impl<'a> Attributes<'a> {
     }
 }
 
-fn optional_string<'a>(scanner: &mut Scanner<'a>) -> Option<Option<Cow<'a, str>>> {
-    match scanner.peek()? {
-        b'"' => scanner.string().map(Some),
-        _ => scanner.word("null").map(|()| None),
+fn text_or_null<'a>(place: &mut Option<Cow<'a, str>>, scanner: &mut Scanner<'a>) -> Option<()> {
+    if scanner.peek()? != b'"' {
+        return scanner.word("null");
     }
+    *place = Some(scanner.string()?);
+    Some(())
 }
 
-/// An object within the limits, or null.
-fn data<'a>(scanner: &mut Scanner<'a>, canonical: &mut Canonical) -> Option<Option<&'a str>> {
+/// Takes an object within the limits, or null.
+fn object_or_null<'a>(
+    place: &mut Option<&'a str>,
+    scanner: &mut Scanner<'a>,
+    canonical: &mut Canonical,
+) -> Option<()> {
     if scanner.peek()? != b'{' {
-        return scanner.word("null").map(|()| None);
+        return scanner.word("null");
     }
     let start = scanner.at();
     canonical.value(scanner, DATA_DEPTH_MAX)?;
     let text = scanner.since(start)?;
-    (text.len() <= DATA_BYTES_MAX).then_some(Some(text))
+    *place = Some(text);
+    (text.len() <= DATA_BYTES_MAX).then_some(())
 }
 
 fn attribute(value: Option<Cow<'_, str>>) -> Option<String> {
@@ -321,7 +327,10 @@ mod tests {
     }
 
     fn time() -> impl Strategy<Value = String> {
-        "\"20[0-3][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10})?(Z|[+]01:00)\""
+        concat!(
+            "\"20[0-3][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9]",
+            "(\\.[0-9]{0,10})?(Z|[+]01:00)\"",
+        )
     }
 
     fn member() -> impl Strategy<Value = String> {
