@@ -1,10 +1,17 @@
 //! A JSON value that keeps every digit of its numbers and borrows its text.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::Hasher;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use siphasher::sip::SipHasher13;
+
+pub(crate) mod canonical;
+pub(crate) mod scan;
+
+use scan::Number;
 
 use crate::limits::DATA_DEPTH_MAX;
 
@@ -31,6 +38,11 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Parses one JSON text; the error names line and column.
     pub fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        scan::parse(text).map_or_else(|| Self::parse_any(text), Ok)
+    }
+
+    /// As [`Self::parse`], by the full parser.
+    fn parse_any(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text)
     }
 
@@ -75,7 +87,9 @@ impl<'a> Json<'a> {
         match self {
             Self::Null => hasher.write_u8(b'n'),
             Self::Bool(value) => hasher.write_u8(if *value { b't' } else { b'f' }),
-            Self::Number(text) => hash_number(text, hasher),
+            Self::Number(text) => {
+                hash_number(&split_number(text), hasher);
+            }
             Self::String(text) => hash_text(b's', text, hasher),
             Self::Array(items) => {
                 hasher.write_u8(b'[');
@@ -97,40 +111,149 @@ impl<'a> Json<'a> {
 }
 
 /// Feeds a tagged text with its length, so that neighbours cannot run together.
+#[inline]
 pub(crate) fn hash_text(tag: u8, text: &str, hasher: &mut impl Hasher) {
-    hasher.write_u8(tag);
-    hasher.write(&(text.len() as u64).to_le_bytes());
+    hasher.write(&head(tag, text.len()));
     hasher.write(text.as_bytes());
 }
 
-fn hash_number(text: &str, hasher: &mut impl Hasher) {
-    let (negative, unsigned) = match text.strip_prefix('-') {
-        Some(unsigned) => (true, unsigned),
-        None => (false, text),
-    };
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+/// A tag and a length.
+#[inline]
+fn head(tag: u8, length: usize) -> [u8; 9] {
+    let mut head = [tag; 9];
+    head[1..].copy_from_slice(&(length as u64).to_le_bytes());
+    head
+}
+
+/// Splits a number that is known to be one.
+fn split_number(text: &str) -> Number<'_> {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, ""));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits: String = [whole, fraction].concat();
-    let trimmed = digits.trim_start_matches('0');
-    let leading = digits.len() - trimmed.len();
-    let significant = trimmed.trim_end_matches('0');
-    // Exponents beyond an i64 are kept as written: such numbers fit no meter anyway.
-    let Ok(exponent) = exponent
-        .strip_prefix('+')
-        .unwrap_or(exponent)
-        .parse::<i32>()
-    else {
-        return hash_text(b'x', text, hasher);
+    Number {
+        text,
+        negative: unsigned.len() < text.len(),
+        whole,
+        fraction,
+        exponent,
+    }
+}
+
+/// Feeds a number as sign, place of its point and significant digits; gives false for one that
+/// was fed as it is written.
+fn hash_number(number: &Number<'_>, hasher: &mut impl Hasher) -> bool {
+    let exponent = number.exponent;
+    let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
+    let exponent = if exponent.is_empty() { "0" } else { exponent };
+    // Exponents beyond an i32 are kept as written: such numbers fit no meter anyway.
+    let Ok(exponent) = exponent.parse::<i32>() else {
+        hash_text(b'x', number.text, hasher);
+        return false;
     };
-    let length = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
-    let point = length(whole.len()) - length(leading) + i64::from(exponent);
-    hasher.write_u8(if negative && !significant.is_empty() {
-        b'-'
-    } else {
-        b'+'
+    let mut whole = number.whole.trim_start_matches('0');
+    let mut fraction = number.fraction.trim_end_matches('0');
+    let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
+    let mut point = length(whole) + i64::from(exponent);
+    if whole.is_empty() {
+        let zeros = length(fraction);
+        fraction = fraction.trim_start_matches('0');
+        point -= zeros - length(fraction);
+    }
+    if fraction.is_empty() {
+        whole = whole.trim_end_matches('0');
+    }
+    let zero = whole.is_empty() && fraction.is_empty();
+    hasher.write_u8(if number.negative && !zero { b'-' } else { b'+' });
+    hasher.write(&if zero { 0 } else { point }.to_le_bytes());
+    hasher.write(&head(b'd', whole.len() + fraction.len()));
+    hasher.write(whole.as_bytes());
+    hasher.write(fraction.as_bytes());
+    true
+}
+
+/// Gathers what is to be hashed: one long text takes far less time than many short ones.
+#[derive(Debug)]
+pub(crate) struct Gathered(Vec<u8>);
+
+impl Default for Gathered {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Gathered {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(1024))
+    }
+
+    /// Starts over.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// What there is to hash.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Hasher for Gathered {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn write_u8(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    fn finish(&self) -> u64 {
+        SipHasher13::new().hash(&self.0)
+    }
+}
+
+/// The first eight bytes of a text, in an order that is the text's wherever they differ.
+#[inline]
+fn prefix(text: &[u8]) -> u64 {
+    if let Some(chunk) = text.first_chunk() {
+        return u64::from_be_bytes(*chunk);
+    }
+    let missing = 64 - 8 * text.len();
+    match (text.first_chunk(), text.last_chunk()) {
+        // They overlap where the text is shorter than both, with the same bytes.
+        (Some(first), Some(last)) => {
+            let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
+            u64::from(first) << 32 | u64::from(last) << missing
+        }
+        _ => text
+            .iter()
+            .fold(0, |word, byte| word << 8 | u64::from(*byte))
+            .checked_shl(u32::try_from(missing).unwrap_or(64))
+            .unwrap_or(0),
+    }
+}
+
+/// Whether one key stands before another.
+fn before(one: &str, other: &str) -> bool {
+    compare(one, other).is_lt()
+}
+
+fn compare(one: &str, other: &str) -> Ordering {
+    let prefixes = prefix(one.as_bytes()).cmp(&prefix(other.as_bytes()));
+    prefixes.then_with(|| one.cmp(other))
+}
+
+/// Sorts members by key; of equal keys the last one stays.
+fn sort(members: &mut Vec<(Cow<'_, str>, Json<'_>)>) {
+    members.sort_by(|(one, _), (other, _)| compare(one, other));
+    members.dedup_by(|later, earlier| {
+        let same = later.0 == earlier.0;
+        if same {
+            std::mem::swap(later, earlier);
+        }
+        same
     });
-    hasher.write(&if significant.is_empty() { 0 } else { point }.to_le_bytes());
-    hash_text(b'd', significant, hasher);
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
@@ -219,14 +342,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
             }
             members.push((key, map.next_value()?));
         }
-        members.sort_by(|(left, _), (right, _)| left.cmp(right));
-        members.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                std::mem::swap(later, earlier);
-            }
-            same
-        });
+        sort(&mut members);
         Ok(Json::Object(members))
     }
 }

@@ -16,6 +16,7 @@ pub mod exports;
 mod flights;
 mod import;
 pub mod instance;
+mod lines;
 pub mod log;
 pub mod login;
 pub mod metrics;

@@ -3,6 +3,10 @@
 use std::io::{self, Read};
 
 use super::{BLOCK_BYTES, RECORD_BYTES_MAX};
+use crate::lines::{is_blank, line_length};
+
+/// Bytes that must be free for a read not to need more room.
+const READ_BYTES_MIN: usize = 64;
 
 /// Some consecutive whole records of an input.
 #[derive(Debug)]
@@ -72,7 +76,11 @@ impl Cutter {
             if records == 0 {
                 return Ok(None);
             }
-            let rest = self.rest.split_off(end);
+            let after = self.rest.get(end..).unwrap_or_default();
+            // Room for a whole block at once, and for the read that finds its end.
+            let mut rest = Vec::with_capacity(after.len().max(BLOCK_BYTES) + READ_BYTES_MIN);
+            rest.extend_from_slice(after);
+            self.rest.truncate(end);
             let text = std::mem::replace(&mut self.rest, rest);
             let first = self.records;
             self.records += records;
@@ -110,7 +118,7 @@ fn scan(text: &[u8], quoted: bool, records_max: u64) -> (usize, u64) {
     let (mut end, mut records, mut inside) = (0, 0, false);
     let mut at = 0;
     while records < records_max {
-        let Some(length) = text[at..].iter().position(|byte| *byte == b'\n') else {
+        let Some(length) = line_length(&text[at..]) else {
             break;
         };
         let line = &text[at..at + length];
@@ -118,8 +126,7 @@ fn scan(text: &[u8], quoted: bool, records_max: u64) -> (usize, u64) {
         // A quote inside quotes is written twice, so an odd number leaves a field open.
         inside ^= quoted && line.split(|byte| *byte == b'"').count().is_multiple_of(2);
         if !inside {
-            let record = text[end..at].trim_ascii();
-            records += u64::from(!record.is_empty());
+            records += u64::from(!is_blank(&text[end..at]));
             end = at;
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::stream::{self, Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::source::Raw;
 use super::target::{Delivered, Target};
@@ -31,7 +32,13 @@ pub(crate) async fn run(
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let deliveries = loads.buffered(cores.min(BLOCKS_MAX)).map(|load| {
         let target = Arc::clone(&target);
-        async move { target.deliver(load.map_err(|_| Error::Broken)??).await }
+        async move {
+            let load = load.map_err(|_| Error::Broken)??;
+            // On a thread of its own: what delivering prepares goes on beside other blocks.
+            let delivery = tokio::spawn(async move { target.deliver(load).await });
+            let delivered = AbortOnDropHandle::new(delivery).await;
+            delivered.map_err(|_| Error::Broken)?
+        }
     });
     let mut deliveries = std::pin::pin!(deliveries.buffered(target.loads_max()));
     while let Some(delivered) = deliveries.next().await {

@@ -5,13 +5,15 @@ mod http;
 use std::fmt;
 use std::sync::Arc;
 
-use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
+use domain::event::reader::EventReader;
+use domain::event::{Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
 use usage::Intake;
 use usage::traits::Outcome;
 
 use super::{BATCHES_MAX, Block, Error, REQUESTS_MAX, Result, Tally};
 use crate::clock::Clock;
+use crate::lines::{is_blank, line_feeds, lines};
 
 pub(crate) use http::HttpTarget;
 
@@ -117,33 +119,33 @@ impl Target {
 
 /// The records alone, so that the server counts lines as the file counts records.
 fn without_blank_lines(block: Block) -> Vec<u8> {
-    let lines = block.text.split(|byte| *byte == b'\n').count() - 1;
-    if lines as u64 == block.records {
+    if line_feeds(&block.text) == block.records {
         return block.text;
     }
-    let lines = block.text.split_inclusive(|byte| *byte == b'\n');
-    let records = lines.filter(|line| !line.trim_ascii().is_empty());
-    records.flatten().copied().collect()
+    let records = lines(&block.text).filter(|line| !is_blank(line));
+    records.flat_map(|line| [line, b"\n"].concat()).collect()
 }
 
 impl StoreTarget {
-    fn validate(&self, lines: &[u8]) -> Vec<Result<Event, Refusal>> {
+    fn validate(&self, text: &[u8]) -> Vec<Result<Event, Refusal>> {
         let receipt = Receipt {
             own: self.namespace,
             received: self.clock.now(),
             resolve: self.resolve.as_ref(),
         };
-        let lines = lines.split(|byte| *byte == b'\n');
-        let lines = lines.filter(|line| !line.trim_ascii().is_empty());
+        let mut reader = EventReader::default();
         let event = |line| {
             let text = std::str::from_utf8(line).map_err(|error| Refusal {
                 code: RefusalCode::MalformedEvent,
                 message: format!("the event is not UTF-8: {error}"),
                 organization: None,
             })?;
-            Draft::parse(text)?.validate(&receipt)
+            reader.read(text, &receipt)
         };
-        lines.map(event).collect()
+        lines(text)
+            .filter(|line| !is_blank(line))
+            .map(event)
+            .collect()
     }
 
     async fn deliver(&self, drafts: Vec<Result<Event, Refusal>>) -> Result<Tally> {

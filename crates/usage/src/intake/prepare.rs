@@ -7,7 +7,7 @@ use domain::event::{Event, Fingerprint, Refusal};
 use domain::ids::OrganizationId;
 
 use crate::error::Result;
-use crate::journal::frame::encode_row;
+use crate::journal::frame::{FIXED_ROW_BYTES, encode_row};
 use crate::row::{Row, nanoseconds};
 use crate::seen::key::{Key, KeyMaker};
 use crate::seen::{Asked, Known, RunSet};
@@ -62,7 +62,8 @@ impl Prepared {
         drafts: Vec<Result<Event, Refusal>>,
     ) -> Self {
         let runs = shared.run_set();
-        let mut bytes = Vec::new();
+        let encoded = drafts.iter().flatten().map(encoded_bytes).sum();
+        let mut bytes = Vec::with_capacity(encoded);
         let item = |draft| match draft {
             Ok(event) => Item::Event(prepare(shared, &runs, namespace, event, &mut bytes)),
             Err(refusal) => Item::Refused(refusal),
@@ -153,6 +154,11 @@ fn prepare(
         known_conflict: false,
         conflict_checked: false,
     }
+}
+
+/// Bytes an event takes in the journal.
+fn encoded_bytes(event: &Event) -> usize {
+    event_bytes(event) - ROW_OVERHEAD_BYTES + FIXED_ROW_BYTES
 }
 
 /// Bytes an event takes while it waits.

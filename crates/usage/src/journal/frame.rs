@@ -16,6 +16,8 @@ pub(crate) const FRAME_MAGIC: [u8; 4] = *b"TPf1";
 pub(crate) const FRAME_HEADER_BYTES: usize = 48;
 /// Bytes of a row's entry before the row.
 const ENTRY_BYTES: usize = 36;
+/// Bytes of a row beside its texts: two organizations, two instants, five lengths.
+pub(crate) const FIXED_ROW_BYTES: usize = 2 * ID_LENGTH + 2 * 8 + 5 * 4;
 /// Length that stands for absent data.
 const NO_DATA: u32 = u32::MAX;
 /// Name under which events of unknown organizations count.

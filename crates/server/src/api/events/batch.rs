@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use bytes::Bytes;
+use domain::event::reader::EventReader;
 use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
 use serde_json::value::RawValue;
@@ -52,6 +53,7 @@ impl Batch {
         }
         let text = std::str::from_utf8(&self.bytes)
             .map_err(|error| ApiError::invalid(format!("the body is not UTF-8: {error}")))?;
+        let mut reader = EventReader::default();
         let is_array = text.trim_ascii_start().starts_with('[');
         match (self.form, is_array) {
             (Form::One, true) => Err(ApiError::invalid(
@@ -60,13 +62,13 @@ impl Batch {
             (Form::Array, false) => Err(ApiError::invalid(
                 "the body is no array: expected one, or application/cloudevents+json",
             )),
-            (_, false) => Ok(vec![receiver.check(text)]),
+            (_, false) => Ok(vec![receiver.check(&mut reader, text)]),
             (_, true) => {
                 let items: Vec<&RawValue> = serde_json::from_str(text)
                     .map_err(|error| ApiError::invalid(format!("the body is no JSON: {error}")))?;
                 Ok(items
                     .iter()
-                    .map(|item| receiver.check(item.get()))
+                    .map(|item| receiver.check(&mut reader, item.get()))
                     .collect())
             }
         }
@@ -122,8 +124,8 @@ impl Receiver {
     }
 
     /// Parses and validates one event in JSON form.
-    pub(super) fn check(&self, text: &str) -> Checked {
-        Draft::parse(text)?.validate(&self.receipt())
+    pub(super) fn check(&self, reader: &mut EventReader, text: &str) -> Checked {
+        reader.read(text, &self.receipt())
     }
 
     fn binary(&self, headers: &HeaderMap, bytes: &[u8]) -> Checked {

@@ -2,6 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::lines::{line_feeds, lines};
+
 /// Bytes of lines after which a block is full.
 const BLOCK_BYTES: usize = 512 * 1024;
 
@@ -16,9 +18,8 @@ pub(super) struct Block {
 impl Block {
     /// The lines that are not blank, with their numbers.
     pub(super) fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let lines = self.bytes.split(|byte| *byte == b'\n');
         (self.first_line..)
-            .zip(lines.map(<[u8]>::trim_ascii))
+            .zip(lines(&self.bytes).map(<[u8]>::trim_ascii))
             .filter(|(_, line)| !line.is_empty())
     }
 }
@@ -80,8 +81,7 @@ impl Lines {
     fn cut(&mut self, end: usize) -> Block {
         let bytes = self.buffer.split_to(end).freeze();
         let first_line = self.next_line;
-        let newlines = bytes.split(|byte| *byte == b'\n').count() - 1;
-        self.next_line += u64::try_from(newlines).expect("a length fits");
+        self.next_line += line_feeds(&bytes);
         Block { first_line, bytes }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::Response;
+use domain::event::reader::EventReader;
 use domain::event::{Refusal, RefusalCode};
 use futures::StreamExt;
 use tokio::task::JoinHandle;
@@ -21,7 +22,7 @@ use crate::error::{ApiError, ApiResult, Code};
 const IDLE: Duration = Duration::from_millis(100);
 
 /// What became of the lines of one block, with their numbers.
-type Decided = ApiResult<Vec<(u64, Outcome)>>;
+type Decided = ApiResult<(Vec<u64>, Vec<Outcome>)>;
 
 /// Reads lines as they come and stores them in batches.
 pub(super) async fn ingest(
@@ -91,7 +92,8 @@ impl Running {
         let Some(batch) = self.batches.pop_front() else {
             return Ok(false);
         };
-        for (line, outcome) in batch.await.map_err(lost)?? {
+        let (lines, outcomes) = batch.await.map_err(lost)??;
+        for (line, outcome) in lines.into_iter().zip(outcomes) {
             self.answer.add(line, outcome);
         }
         Ok(true)
@@ -103,18 +105,19 @@ async fn store(receiver: Receiver, block: Block) -> Decided {
     let parsed = tokio::task::spawn_blocking(move || parse(&parsing, &block));
     let (numbers, drafts) = parsed.await.map_err(lost)?;
     let outcomes = receiver.accept(drafts).await?;
-    Ok(numbers.into_iter().zip(outcomes).collect())
+    Ok((numbers, outcomes))
 }
 
 fn parse(receiver: &Receiver, block: &Block) -> (Vec<u64>, Vec<Checked>) {
     let bytes_max = receiver.app.config.limits.events_line_bytes_max;
+    let mut reader = EventReader::default();
     block
         .lines()
-        .map(|(number, line)| (number, check(receiver, line, bytes_max)))
+        .map(|(number, line)| (number, check(receiver, &mut reader, line, bytes_max)))
         .unzip()
 }
 
-fn check(receiver: &Receiver, line: &[u8], bytes_max: usize) -> Checked {
+fn check(receiver: &Receiver, reader: &mut EventReader, line: &[u8], bytes_max: usize) -> Checked {
     let malformed = |message: String| Refusal {
         code: RefusalCode::MalformedEvent,
         message,
@@ -127,7 +130,7 @@ fn check(receiver: &Receiver, line: &[u8], bytes_max: usize) -> Checked {
     }
     let text = std::str::from_utf8(line)
         .map_err(|error| malformed(format!("the line is not UTF-8: {error}")))?;
-    receiver.check(text)
+    receiver.check(reader, text)
 }
 
 fn lost(error: tokio::task::JoinError) -> ApiError {
