@@ -159,7 +159,7 @@ impl Build<'_> {
             added.ok_or_else(|| too_large(date))?;
         }
         let recount = self.recount(plan.files.recount(member, Some(meter)))?;
-        self.compare(member, &recount, &BTreeMap::from([(meter, sum)]))?;
+        Self::compare(member, &recount, &BTreeMap::from([(meter, sum)]))?;
         Ok(lines)
     }
 

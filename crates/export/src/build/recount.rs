@@ -45,7 +45,6 @@ impl Build<'_> {
 
     /// Fails unless a member's rows of some meters add up to what was counted of them.
     pub(super) fn compare(
-        &self,
         member: &Member<'_>,
         recount: &Recount<'_>,
         rows: &BTreeMap<MeterId, DetailSum>,
@@ -64,7 +63,6 @@ impl Build<'_> {
 
     /// The same for rows that show usage without its worth.
     pub(super) fn compare_usage(
-        &self,
         member: &Member<'_>,
         recount: &Recount<'_>,
         rows: &BTreeMap<MeterId, Total>,
@@ -74,6 +72,7 @@ impl Build<'_> {
             let printed = rows.get(meter).copied().unwrap_or(Total::ZERO);
             let counted = counted.get(meter).map_or(Total::ZERO, |sum| sum.usage);
             if recount.covers(*meter) && printed != counted {
+                metrics::count_mismatch();
                 return Err(Error::Mismatch {
                     organization: member.organization.id,
                     meter: *meter,
@@ -87,7 +86,6 @@ impl Build<'_> {
 
     /// Fails unless the roll-up rows of a member add up to what its children's recounts gave.
     pub(super) fn compare_roll_ups(
-        &self,
         member: &Member<'_>,
         rows: &[SummaryRow<'_>],
         rolled_up: &RolledUp,
@@ -117,7 +115,6 @@ impl Build<'_> {
 
     /// Notes what the roll-ups of a member's parents have to hold of it.
     pub(super) fn roll_up(
-        &self,
         plan: &SummaryPlan<'_>,
         member: &Member<'_>,
         recount: &Recount<'_>,

@@ -57,10 +57,10 @@ impl Build<'_> {
         let recount = self.recount(plan.recount(member, None))?;
         self.gauge.advance(1, 3)?;
         let rows = plan.rows(member, ledger, roll_ups)?;
-        self.roll_up(plan, member, &recount, rolled_up)?;
+        Self::roll_up(plan, member, &recount, rolled_up)?;
         if member.is_printed {
-            self.compare(member, &recount, &own_sums(&rows)?)?;
-            self.compare_roll_ups(member, &rows, rolled_up)?;
+            Self::compare(member, &recount, &own_sums(&rows)?)?;
+            Self::compare_roll_ups(member, &rows, rolled_up)?;
         }
         self.gauge.advance(2, 3)?;
         Ok(rows)

@@ -41,7 +41,7 @@ impl Build<'_> {
             self.gauge.advance(done + 1, plan.meters.len() + 1)?;
         }
         let recount = self.recount(plan.files.recount(member, None))?;
-        self.compare_usage(member, &recount, &sums)
+        Self::compare_usage(member, &recount, &sums)
     }
 
     fn usage_sums<'c>(

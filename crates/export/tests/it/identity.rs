@@ -149,7 +149,8 @@ async fn every_grouping_adds_up_where_hourly_totals_are_read() {
     world.store.flush_now().unwrap();
     let worker = world.worker(1);
     let days = ("2013-01-09", "2013-02-06");
-    assert_eq!(holds(&world, days, (&worker, &worker)).await, Ok(()));
+    let root = holds_for(&world, days, named("Acme"), (&worker, &worker));
+    assert_eq!(root.await, Ok(()));
 }
 
 /// A store with a planted defect.

@@ -12,7 +12,7 @@ use crate::story::named;
 pub(super) const NAMES: [&str; 5] = ["Acme", "Lab", "Team", "East", "Crew"];
 
 /// A fixed account with something of everything.
-pub(super) const FIXED: &str = r#"
+pub(super) const FIXED: &str = "
     org Acme production day 31
     org Lab sandbox in Acme day 15 month 1
     org East additional_production in Acme since 2013-01-05T00:00:00Z
@@ -34,7 +34,7 @@ pub(super) const FIXED: &str = r#"
     rate 4 3 since 2013-01-23T13:00:00Z
     rate 5 1:6 2
     rate 6 9.5
-"#;
+";
 
 fn time(hours: u32) -> String {
     let start: domain::Timestamp = "2013-01-01T00:00:00Z".parse().unwrap();
@@ -175,7 +175,7 @@ pub(super) fn stories() -> impl Strategy<Value = (String, String, String, u32)> 
     (tree(), meters(), events, days, 0_u32..4).prop_map(|(tree, meters, events, days, flushed)| {
         let mut text = tree + &meters;
         for (number, numbers) in events.into_iter().enumerate() {
-            text += &format!("use {}", event(number, numbers));
+            write!(text, "use {}", event(number, numbers)).unwrap();
         }
         (text, day(days.0), day(days.0 + days.1), flushed)
     })
