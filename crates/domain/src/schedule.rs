@@ -76,12 +76,12 @@ mod tests {
 
     fn three(rhythm: Rhythm, day: &str) -> String {
         let mut period = rhythm.around(day.parse().unwrap());
-        let mut told = String::new();
+        let mut told = Vec::new();
         for _ in 0..3 {
-            told += &format!("{}..{} ", period.from, period.last());
+            told.push(format!("{}..{} ", period.from, period.last()));
             period = rhythm.after(period);
         }
-        told
+        told.concat()
     }
 
     #[test]

@@ -70,8 +70,8 @@ bind! { Text:
     [u8; 32] => |value: [u8; 32]| hexadecimal(&value);
 }
 
-/// Digests are stored as lower-case hexadecimal text.
-fn hexadecimal(bytes: &[u8; 32]) -> String {
+/// Digests are stored and told as lower-case hexadecimal text.
+pub(crate) fn hexadecimal(bytes: &[u8; 32]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()
