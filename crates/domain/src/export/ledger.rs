@@ -211,8 +211,8 @@ impl<'c> Ledger<'c> {
 
     /// The lines of the days asked for, by date and meter, counting only usage inside `visible`.
     ///
-    /// What lies outside still fills tiers: they belong to the organization, not to who looks. A day
-    /// without usage has a line when it was filled, for a meter in use inside `visible`.
+    /// What lies outside still fills tiers: they belong to the organization, not to who looks. A
+    /// day without usage has a line when it was filled, for a meter in use inside `visible`.
     pub fn lines(&self, visible: &[TimeRange]) -> Result<Vec<DayLine<'c>>, PlanError> {
         let mut lines = Vec::with_capacity(self.days.len());
         let mut used: Option<(MeterId, Used)> = None;
