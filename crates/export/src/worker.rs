@@ -3,6 +3,7 @@
 //! A lease with a fencing number holds the job meanwhile. When its worker dies, another one starts
 //! again and makes the same bytes; when it is only late, its result no longer counts.
 
+mod lease;
 mod pool;
 
 use std::fmt;
@@ -10,16 +11,15 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::Timestamp;
 use domain::export::{AsOf, ExportPlan};
 use domain::ids::ExportId;
 use jiff::SignedDuration;
-use metadata::{Artifact, Claim, Claimed, Metadata, Progress, Settlement};
+use metadata::{Artifact, Claim, Claimed, Lane, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
-use tracing::Instrument;
 use usage::UsageStore;
 
 use crate::artifact::{Artifacts, Stored};
@@ -30,10 +30,6 @@ use crate::request;
 
 pub use pool::Workers;
 
-/// Times a job is tried before it counts as failed.
-const ATTEMPTS_MAX: u32 = 5;
-/// Milliseconds until a job that met a passing failure is tried again.
-const RETRY_MS: u32 = 2_000;
 /// Artifacts removed in one sweep.
 const SWEEP_MAX: u32 = 100;
 
@@ -45,8 +41,11 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Options {
     /// Name of this process among those that share the database.
     pub name: String,
-    /// Jobs worked on at once.
+    /// Jobs worked on at once, besides the one of the express lane.
     pub workers: usize,
+    /// Time a job may take in the express lane before it is handed back as long, in milliseconds;
+    /// 0 for no express lane.
+    pub express_budget_ms: u32,
     /// Threads that deflate, per job.
     pub deflate_threads: usize,
     /// Length of a lease, in milliseconds; it is extended three times as often.
@@ -60,12 +59,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Two jobs at once, leases of 30 seconds, artifacts for three days.
+    /// Two jobs at once and one of up to two seconds, leases of 30 seconds, artifacts for three
+    /// days.
     pub fn new(name: impl Into<String>, scratch: impl Into<PathBuf>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             name: name.into(),
             workers: 2,
+            express_budget_ms: 2_000,
             deflate_threads: cores,
             lease_ms: 30_000,
             poll_ms: 1_000,
@@ -83,6 +84,7 @@ pub struct Worker {
     artifacts: Artifacts,
     clock: Clock,
     options: Arc<Options>,
+    lane: Lane,
 }
 
 impl fmt::Debug for Worker {
@@ -167,7 +169,18 @@ impl Worker {
             artifacts,
             clock,
             options,
+            lane: Lane::Ordinary,
         })
+    }
+
+    /// The same worker in the express lane: what does not end in time there is handed back.
+    #[must_use]
+    pub fn express(&self) -> Self {
+        let lane = Lane::Express;
+        Self {
+            lane,
+            ..self.clone()
+        }
     }
 
     /// Where this worker puts artifacts.
@@ -207,44 +220,14 @@ impl Worker {
             worker: self.options.name.clone(),
             pins: request::pins(as_of),
             lease_ms: self.options.lease_ms,
+            lane: self.lane,
         };
         Ok(self.metadata.claim_export(&claim, now).await?)
     }
 
-    /// Makes a claimed job's artifact while the lease is kept, and ends the job either way.
-    ///
-    /// What is logged meanwhile names the request that asked for the job.
-    pub(crate) async fn work(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
-        let request_id = claimed.export.request.request_id.map(|id| id.to_string());
-        let span = tracing::info_span!("job", request.id = request_id);
-        self.work_through(claimed, gauge).instrument(span).await
-    }
-
-    async fn work_through(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
-        let started = Instant::now();
-        let export = claimed.export.id;
-        let made = tokio::select! {
-            made = self.make(claimed, gauge) => made,
-            lost = self.keep_lease(claimed, gauge) => Err(lost),
-        };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match made {
-            Ok(made) => {
-                let rows = made.rows;
-                self.settle(claimed, made).await?;
-                tracing::info!(export.id = %export, duration_ms, rows, "export {export} is ready");
-                Ok(())
-            }
-            Err(error) => {
-                gauge.stop();
-                self.give_up(claimed, gauge, error).await
-            }
-        }
-    }
-
     async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Made> {
         let export = claimed.export.id;
-        let built = self.build(claimed, gauge).await?;
+        let built = self.build_in_time(claimed, gauge).await?;
         for Missing {
             organization,
             error,
@@ -257,6 +240,17 @@ impl Worker {
             );
         }
         self.publish(claimed, built, gauge).await
+    }
+
+    /// The express lane gives a job only so much time until it is built.
+    async fn build_in_time(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
+        let build = self.build(claimed, gauge);
+        if self.lane == Lane::Ordinary {
+            return build.await;
+        }
+        let budget = Duration::from_millis(u64::from(self.options.express_budget_ms));
+        let built = tokio::time::timeout(budget, build).await;
+        built.unwrap_or(Err(Error::TooLong))
     }
 
     /// Steps 3 to 6: depends on the job's row alone, so that a second run makes the same bytes.
@@ -359,70 +353,9 @@ impl Worker {
             .metadata
             .settle_export(export, claimed.fence, settlement, now)
             .await;
-        settled.map(drop).map_err(|error| taken_over(export, error))
-    }
-
-    /// What becomes of a job that could not be made: another try, or its end.
-    ///
-    /// The causes go to the log; the caller learns what failed, not the paths of this machine.
-    async fn give_up(&self, claimed: &Claimed, gauge: &Gauge, error: Error) -> Result<()> {
-        let export = claimed.export.id;
-        let chain = chain(&error);
-        match error {
-            Error::TakenOver(_) => {
-                tracing::warn!(export.id = %export, "export {export} was taken over");
-                Ok(())
-            }
-            Error::Stopping => {
-                let (fence, now) = (claimed.fence, (self.clock)());
-                Ok(self.metadata.release_export(export, fence, now).await?)
-            }
-            error if error.is_passing() && claimed.export.attempts < ATTEMPTS_MAX => {
-                tracing::warn!(export.id = %export, "export {export} is tried again: {chain}");
-                let progress = Progress {
-                    percent: 0,
-                    rows: gauge.rows(),
-                };
-                self.beat(claimed, progress, RETRY_MS).await
-            }
-            error => {
-                tracing::error!(export.id = %export, "export {export} failed: {chain}");
-                let error_message = reason(&error);
-                self.end(claimed, &Settlement::Failed { error_message })
-                    .await
-            }
-        }
-    }
-
-    /// Extends the lease until it is lost, which it tells.
-    async fn keep_lease(&self, claimed: &Claimed, gauge: &Gauge) -> Error {
-        let mut failed_since: Option<Instant> = None;
-        let lease = Duration::from_millis(u64::from(self.options.lease_ms));
-        loop {
-            tokio::time::sleep(lease / 3).await;
-            let (percent, rows) = (gauge.percent(), gauge.rows());
-            match self
-                .beat(claimed, Progress { percent, rows }, self.options.lease_ms)
-                .await
-            {
-                Ok(()) => failed_since = None,
-                Err(error @ Error::TakenOver(_)) => return error,
-                // The database may come back before the lease lapses; the fence guards the rest.
-                Err(error) => {
-                    if failed_since.get_or_insert_with(Instant::now).elapsed() >= lease {
-                        return error;
-                    }
-                }
-            }
-        }
-    }
-
-    async fn beat(&self, claimed: &Claimed, progress: Progress, lease_ms: u32) -> Result<()> {
-        let (export, now) = (claimed.export.id, (self.clock)());
-        let beat = self
-            .metadata
-            .heartbeat_export(export, claimed.fence, progress, lease_ms, now);
-        beat.await.map_err(|error| taken_over(export, error))
+        settled
+            .map(drop)
+            .map_err(|error| lease::taken_over(export, error))
     }
 
     /// Removes artifacts whose time is over; gives how many.
@@ -435,13 +368,6 @@ impl Worker {
             self.artifacts.remove(export.id).await?;
         }
         Ok(expired.len())
-    }
-}
-
-fn taken_over(export: ExportId, error: metadata::Error) -> Error {
-    match error {
-        metadata::Error::Fenced { .. } => Error::TakenOver(export),
-        error => error.into(),
     }
 }
 

@@ -33,7 +33,7 @@ pub use account::{Account, NewAccount};
 pub use error::{Error, Result};
 pub use export::{
     ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export, ExportKind,
-    ExportSource, ExportStatus, NewExport, Pins, Progress, Settlement,
+    ExportSource, ExportStatus, Lane, NewExport, Pins, Progress, Settlement,
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};

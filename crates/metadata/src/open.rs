@@ -135,11 +135,12 @@ async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
 /// The schema's history: files are added, never changed.
 fn migrator() -> Migrator {
     let texts = [
-        ("control", include_str!("../migrations/0001_control.sql")),
-        ("access", include_str!("../migrations/0002_access.sql")),
-        ("jobs", include_str!("../migrations/0003_jobs.sql")),
+        (1, "control", include_str!("../migrations/0001_control.sql")),
+        (2, "access", include_str!("../migrations/0002_access.sql")),
+        (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
+        (6, "turns", include_str!("../migrations/0006_turns.sql")),
     ];
-    let migrations = (1..).zip(texts).map(|(version, (description, text))| {
+    let migrations = texts.into_iter().map(|(version, description, text)| {
         let text = text.into_sql_str();
         Migration::new(
             version,

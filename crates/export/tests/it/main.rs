@@ -5,9 +5,12 @@
     reason = "the world of a test is set up or the test fails"
 )]
 
+mod express;
 mod files;
 mod jobs;
 mod leases;
 mod outbox;
+mod reproducible;
+mod stopped;
 mod trouble;
 mod world;

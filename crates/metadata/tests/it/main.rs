@@ -14,6 +14,7 @@ mod pages;
 mod random;
 mod rules;
 mod servers;
+mod turns;
 mod world;
 
 /// Declares each story once and runs it on both databases.
@@ -81,6 +82,11 @@ stories! {
         the_same_request_again_finds_its_export
         an_artifact_expires_and_the_row_stays
         only_our_own_exports_can_be_cancelled;
+    turns:
+        workers_serve_every_organization_once_before_any_twice
+        a_job_behind_a_thousand_is_the_next_of_the_express_lane
+        a_long_job_is_left_to_ordinary_workers
+        the_later_turn_stays_when_clocks_disagree;
     messages:
         a_callback_is_written_with_the_end_it_tells_about
         a_late_sender_settles_nothing

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Exports {
     /// Jobs worked on at once.
     pub workers: usize,
+    /// Milliseconds a job may take in the express lane; 0 for no such lane.
+    pub express_budget_ms: u32,
     /// Days a finished export can be downloaded.
     pub artifact_days: u32,
     /// Where artifacts go; empty for a folder in the data directory.
