@@ -3,6 +3,7 @@
 //! A lease with a fencing number holds the job meanwhile. When its worker dies, another one starts
 //! again and makes the same bytes; when it is only late, its result no longer counts.
 
+mod control;
 mod lease;
 mod pool;
 
@@ -27,6 +28,7 @@ use crate::build::{Build, Contents, Gauge, Missing};
 use crate::error::{Error, Result};
 use crate::manifest::{FileFacts, Manifest};
 use crate::request;
+use control::Controls;
 
 pub use pool::Workers;
 
@@ -85,6 +87,7 @@ pub struct Worker {
     clock: Clock,
     options: Arc<Options>,
     lane: Lane,
+    controls: Arc<Controls>,
 }
 
 impl fmt::Debug for Worker {
@@ -170,6 +173,7 @@ impl Worker {
             clock,
             options,
             lane: Lane::Ordinary,
+            controls: Arc::default(),
         })
     }
 
@@ -258,10 +262,8 @@ impl Worker {
         let request = request::request(claimed)?;
         let as_of = claimed.pins.as_of;
         let account = self.account(&claimed.export).await?;
-        let snapshot = self
-            .metadata
-            .snapshot(account, Some(as_of.revision))
-            .await?;
+        let control = self.controls.at(&self.metadata, account, as_of.revision);
+        let control = control.await?;
         let scratch = (
             tempfile::tempfile_in(&self.options.scratch)?,
             self.options.deflate_threads,
@@ -269,7 +271,6 @@ impl Worker {
         let (usage, gauge) = (Arc::clone(&self.usage), Arc::clone(gauge));
         let runtime = Handle::current();
         blocking(move || {
-            let control = request::control(&snapshot);
             let plan = ExportPlan::new(&request, &control, as_of)?;
             let build = Build::new(usage.as_ref(), &runtime, &gauge, as_of, scratch)?;
             let (archive, contents) = build.run(&plan)?;
@@ -293,8 +294,7 @@ impl Worker {
         gauge: &Arc<Gauge>,
     ) -> Result<Made> {
         let (rows, missing) = (built.rows(), built.missing());
-        let progress = Progress { percent: 100, rows };
-        self.beat(claimed, progress, self.options.lease_ms).await?;
+        self.hold(claimed, Progress { percent: 100, rows }).await?;
         let export = claimed.export.id;
         let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
         let Built {

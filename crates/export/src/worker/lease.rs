@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::ids::ExportId;
-use metadata::{Claimed, Progress, Settlement};
+use metadata::{Claimed, ExportStatus, Progress, Settlement};
 use tracing::Instrument;
 
 use super::{Worker, chain, reason};
@@ -113,12 +113,21 @@ impl Worker {
         }
     }
 
-    pub(super) async fn beat(
-        &self,
-        claimed: &Claimed,
-        progress: Progress,
-        lease_ms: u32,
-    ) -> Result<()> {
+    /// Makes sure that the lease is this worker's; writes nothing while it lasts.
+    pub(super) async fn hold(&self, claimed: &Claimed, progress: Progress) -> Result<()> {
+        let held = self.metadata.find_export(claimed.export.id).await?;
+        let lasts = held.is_some_and(|held| {
+            held.fence == claimed.fence
+                && held.status == ExportStatus::Processing
+                && held.lease_expires_at > Some((self.clock)())
+        });
+        if lasts {
+            return Ok(());
+        }
+        self.beat(claimed, progress, self.options.lease_ms).await
+    }
+
+    async fn beat(&self, claimed: &Claimed, progress: Progress, lease_ms: u32) -> Result<()> {
         let (export, now) = (claimed.export.id, (self.clock)());
         let beat = self
             .metadata
