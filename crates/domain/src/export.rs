@@ -3,18 +3,22 @@
 //! Pure: equal requests, control data and watermarks give equal plans. The worker of `export` reads
 //! what a plan asks for, hands it back to be priced, and prints the rows by the plan's columns.
 
+mod chosen;
 mod column;
 mod control;
 mod detail;
 mod double;
+mod form;
 mod job_level;
 mod ledger;
 mod linked;
 pub mod parameters;
 mod recount;
+mod scope;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use jiff::ToSpan;
 use jiff::civil::Date;
@@ -24,6 +28,7 @@ use crate::ids::{MeterId, OrganizationId};
 use crate::kind::Kind;
 use crate::range::TimeRange;
 
+pub use chosen::{file_name, places};
 pub use column::{Column, Row};
 pub use control::{Control, Organization, OrganizationVersion};
 pub use detail::{
@@ -31,12 +36,17 @@ pub use detail::{
     PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow,
 };
 pub use double::write_double;
+pub use form::{Cell, DECIMAL_DIGITS, Form, Value};
 pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
 pub use ledger::{DayLine, Ledger, UsageRead};
-pub use linked::{FEE_PRICE, LinkedMeter, RollUps};
+pub use linked::{Child, FEE_PRICE, LinkedMeter, RollUps, roll_up_meter};
 pub use parameters::{FileFormat, Packing, Parameters};
-pub use recount::{Difference, Recount, RecountRead};
+pub use recount::{Difference, Grouping, Recount, RecountRead};
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
+
+pub use usage::{
+    UsageCell, UsageKey, UsageMeter, UsagePlan, UsageRow, UsageSums, UsageTotals, usage_columns,
+};
 
 /// Version of the layouts below: it changes with any byte of any file.
 pub const LAYOUT_VERSION: u32 = 1;
@@ -52,6 +62,8 @@ pub struct ExportRequest {
     pub first: Date,
     /// Last UTC day, included.
     pub last: Date,
+    /// What our own API chose besides; the default through the vendor's door.
+    pub parameters: Parameters,
 }
 
 /// Which files an export holds.
@@ -71,15 +83,28 @@ pub enum ExportKind {
         /// One file for all organizations.
         combined: bool,
     },
-    /// Consumption per asset, meter, tier and day, of the requester alone.
+    /// Consumption per asset, meter, tier and day.
     Asset {
         /// One meter, or all.
         meter: Option<MeterId>,
+        /// Everything under the requester too; never through the vendor's door.
+        linked: bool,
+        /// One file for all organizations; never through the vendor's door.
+        combined: bool,
     },
-    /// Usage per job, of the requester alone.
+    /// Usage per job.
     JobLevel {
         /// One meter, or all that have a report.
         meter: Option<MeterId>,
+        /// Everything under the requester too; never through the vendor's door.
+        linked: bool,
+    },
+    /// Usage by chosen columns, of our own API alone.
+    Usage {
+        /// Everything under the requester too.
+        linked: bool,
+        /// One file for all organizations.
+        combined: bool,
     },
 }
 
@@ -103,6 +128,8 @@ pub enum ExportPlan<'c> {
     Detail(DetailPlan<'c>),
     /// Usage per job: one plan for each file.
     JobLevel(Vec<JobLevelPlan<'c>>),
+    /// Usage by chosen columns.
+    Usage(UsagePlan<'c>),
 }
 
 /// Why a request cannot become files.
@@ -125,6 +152,23 @@ pub enum PlanError {
         /// Last day asked for.
         last: Date,
     },
+    /// No such column in a file.
+    #[error("column {column:?} does not exist: the columns are {}", known.join(", "))]
+    UnknownColumn {
+        /// What was asked for.
+        column: String,
+        /// The columns there are.
+        known: Vec<&'static str>,
+    },
+    /// A column is chosen twice.
+    #[error("column {0:?} is chosen twice")]
+    RepeatedColumn(String),
+    /// Gzip holds one file and the export has another number of them.
+    #[error("gzip holds exactly one file and this export has {files}: combine them, or take a ZIP")]
+    NotOneFile {
+        /// Files of the export.
+        files: usize,
+    },
     /// An amount does not fit 256 bits.
     #[error("the amount of meter {meter} on {date} is too large")]
     TooLarge {
@@ -140,7 +184,12 @@ impl PlanError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::UnknownOrganization(_) | Self::UnknownMeter(_) => Kind::NotFound,
-            Self::NoJobLevel(_) | Self::EmptyRange { .. } | Self::TooLarge { .. } => Kind::Invalid,
+            Self::NoJobLevel(_)
+            | Self::EmptyRange { .. }
+            | Self::UnknownColumn { .. }
+            | Self::RepeatedColumn(_)
+            | Self::NotOneFile { .. }
+            | Self::TooLarge { .. } => Kind::Invalid,
         }
     }
 }
@@ -164,6 +213,16 @@ impl<'c> ExportPlan<'c> {
         if last < first {
             return Err(PlanError::EmptyRange { first, last });
         }
+        let plan = Self::of_kind(request, control, as_of)?;
+        plan.check(&request.parameters)?;
+        Ok(plan)
+    }
+
+    fn of_kind(
+        request: &ExportRequest,
+        control: &'c Control,
+        as_of: AsOf,
+    ) -> Result<Self, PlanError> {
         let files = |linked, combined| SummaryPlan::new(request, control, as_of, linked, combined);
         match request.kind {
             ExportKind::Summary { linked, combined } => files(linked, combined).map(Self::Summary),
@@ -171,12 +230,20 @@ impl<'c> ExportPlan<'c> {
                 let files = files(linked, combined)?;
                 DetailPlan::new(Detail::ProjectFolder, files, None).map(Self::Detail)
             }
-            ExportKind::Asset { meter } => {
-                let files = files(false, false)?;
+            ExportKind::Asset {
+                meter,
+                linked,
+                combined,
+            } => {
+                let files = files(linked, combined)?;
                 DetailPlan::new(Detail::Asset, files, meter).map(Self::Detail)
             }
-            ExportKind::JobLevel { meter } => {
-                JobLevelPlan::all(request, control, meter).map(Self::JobLevel)
+            ExportKind::Usage { linked, combined } => {
+                let (files, columns) = (files(linked, combined)?, &request.parameters.columns);
+                UsagePlan::new(files, columns, request.last).map(Self::Usage)
+            }
+            ExportKind::JobLevel { meter, linked } => {
+                JobLevelPlan::all(request, control, meter, linked).map(Self::JobLevel)
             }
         }
     }
@@ -186,6 +253,7 @@ impl<'c> ExportPlan<'c> {
         match self {
             Self::Summary(plan) => plan.file_names(),
             Self::Detail(plan) => plan.files.file_names(),
+            Self::Usage(plan) => plan.files.file_names(),
             Self::JobLevel(plans) => plans.iter().map(JobLevelPlan::file_name).collect(),
         }
     }

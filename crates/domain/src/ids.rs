@@ -119,8 +119,16 @@ id!(
     ExportId
 );
 id!(
+    /// Names a schedule of exports.
+    ScheduleId
+);
+id!(
     /// Names a message of the outbox.
     DeliveryId
+);
+id!(
+    /// Names a webhook.
+    WebhookId
 );
 id!(
     /// Names one request in answers and logs.

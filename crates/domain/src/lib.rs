@@ -18,7 +18,9 @@ pub mod path;
 pub mod quantity;
 pub mod range;
 pub mod rate;
+pub mod schedule;
 pub mod tree;
+pub mod webhook;
 pub mod window;
 
 pub use jiff::Timestamp;

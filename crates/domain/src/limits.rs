@@ -34,3 +34,15 @@ pub const TOTALS_ROWS_MAX: usize = 1_000_000;
 pub const OUTCOME_EVENTS_MAX: usize = 10_000;
 /// Outcomes other than accepted that a stream's answer lists.
 pub const STREAM_OUTCOMES_MAX: usize = 1_000;
+/// Characters of a webhook's URL.
+pub const WEBHOOK_URL_CHARS_MAX: usize = 2_048;
+/// Bytes of the key in a webhook's secret, at least.
+pub const WEBHOOK_KEY_BYTES_MIN: usize = 24;
+/// Bytes of the key in a webhook's secret, at most.
+pub const WEBHOOK_KEY_BYTES_MAX: usize = 64;
+/// Webhooks one organization may have at once.
+pub const WEBHOOKS_MAX: u32 = 20;
+/// Seconds the old secret of a webhook may go on signing: 30 days.
+pub const WEBHOOK_OVERLAP_SECONDS_MAX: u32 = 30 * 24 * 3600;
+/// Bytes of a message's body.
+pub const MESSAGE_BODY_BYTES_MAX: usize = 20_000;

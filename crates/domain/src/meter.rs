@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::hash::Hasher;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer;
+use serde::de::value::StringDeserializer;
+use serde::{Deserialize, Deserializer, Serialize};
 use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::aggregation::{Aggregation, Value};
@@ -91,6 +93,18 @@ pub enum JobLevelLayout {
     ApplicationIntegration,
     /// Tallyport's own columns.
     Generic,
+}
+
+impl JobLevelLayout {
+    /// Reads a layout where `none`, null and nothing at all say that a meter has no such export.
+    pub fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let word = Option::<String>::deserialize(deserializer)?;
+        let layout = word.filter(|word| word != "none").map(|word| {
+            let word: StringDeserializer<D::Error> = word.into_deserializer();
+            Self::deserialize(word)
+        });
+        layout.transpose()
+    }
 }
 
 /// Why an event that a meter's type and filters match cannot be read.
@@ -269,6 +283,22 @@ mod tests {
         assert_eq!(
             read(Aggregation::UniqueCount, r#"{"kind":"a","n":7}"#),
             "\"7\""
+        );
+    }
+
+    #[test]
+    fn a_meter_may_say_that_it_has_no_job_level_export() {
+        let read = |json: &str| {
+            let mut json = serde_json::Deserializer::from_str(json);
+            JobLevelLayout::or_none(&mut json).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(r#""generic""#), Ok(Some(JobLevelLayout::Generic)));
+        assert_eq!(read(r#""none""#), Ok(None));
+        assert_eq!(read("null"), Ok(None));
+        let refused = read(r#""nothing""#).unwrap_err();
+        assert!(
+            refused.starts_with("unknown variant `nothing`"),
+            "{refused}"
         );
     }
 

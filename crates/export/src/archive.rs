@@ -1,9 +1,11 @@
-//! Step 6 of usage out: files become one ZIP, the same bytes wherever and however it is made.
+//! Step 6 of usage out: files become one ZIP, or one file becomes a gzip: the same bytes wherever
+//! and however it is made.
 //!
 //! Lines are cut into pieces by their days alone (`pieces`); each piece is deflated on its own by
 //! any thread (`deflate`) and written in order (`zip`). FORMAT.md describes archive format 1.
 
 mod deflate;
+mod gzip;
 mod pieces;
 mod zip;
 
@@ -11,6 +13,7 @@ use std::collections::VecDeque;
 use std::io::{Read, Seek, Write};
 
 use domain::Timestamp;
+use domain::export::Packing;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
@@ -28,10 +31,12 @@ const ZIP64_FROM: u64 = u32::MAX as u64;
 /// Pieces on their way per thread; each is at most a little over 1 MiB, or one run of small days.
 const PIECES_PER_THREAD_MAX: usize = 2;
 
-/// A ZIP being written.
+/// A ZIP or gzip being written.
 #[derive(Debug)]
 pub struct Archive<W> {
     sink: W,
+    packing: Packing,
+    time: Timestamp,
     position: u64,
     stamp: Stamp,
     zip64_from: u64,
@@ -66,14 +71,17 @@ impl<W: Read + Write + Seek> Archive<W> {
     /// Starts an archive at the start of an empty `sink`; every entry gets `time`.
     ///
     /// `threads` deflate at once and have no influence on the bytes.
-    pub fn new(sink: W, time: Timestamp, threads: usize) -> Result<Self> {
-        Self::with_zip64_from(sink, time, threads, ZIP64_FROM)
+    pub fn new(sink: W, time: Timestamp, threads: usize, packing: Packing) -> Result<Self> {
+        let zip = Self::with_zip64_from(sink, time, threads, ZIP64_FROM)?;
+        Ok(Self { packing, ..zip })
     }
 
     fn with_zip64_from(sink: W, time: Timestamp, threads: usize, zip64_from: u64) -> Result<Self> {
         let threads = threads.max(1);
         Ok(Self {
             sink,
+            packing: Packing::Zip,
+            time,
             position: 0,
             stamp: Stamp::at(time),
             zip64_from,
@@ -93,7 +101,11 @@ impl<W: Read + Write + Seek> Archive<W> {
             ));
         }
         let zip = ZipEntry::new(name, self.position);
-        let header = zip.local_header(self.stamp);
+        let header = match self.packing {
+            Packing::Zip => zip.local_header(self.stamp),
+            Packing::Gzip if self.position == 0 => gzip::header(self.time),
+            Packing::Gzip => return Err(Error::Internal("gzip holds one file".into())),
+        };
         self.put(&header)?;
         self.entry = Some(Open {
             zip,
@@ -122,12 +134,7 @@ impl<W: Read + Write + Seek> Archive<W> {
         self.put_compressed(&deflate::LAST_BLOCK)?;
         let mut open = self.entry.take().ok_or_else(no_entry)?;
         open.zip.crc = open.crc.finalize();
-        open.zip.is_large = open.zip.needs_zip64(self.zip64_from);
-        if open.zip.is_large {
-            self.position += zip::widen_header(&mut self.sink, &open.zip, self.stamp)?;
-        }
-        let descriptor = open.zip.descriptor();
-        self.put(&descriptor)?;
+        self.put_end(&mut open.zip)?;
         let facts = EntryFacts {
             name: open.zip.name.clone(),
             bytes: open.zip.bytes,
@@ -139,10 +146,25 @@ impl<W: Read + Write + Seek> Archive<W> {
 
     /// Ends the archive and gives the sink back.
     pub fn finish(mut self) -> Result<W> {
-        let directory = zip::directory(&self.entries, self.position, self.stamp, self.zip64_from);
-        self.put(&directory)?;
+        if self.packing == Packing::Zip {
+            let (entries, stamp) = (&self.entries, self.stamp);
+            let directory = zip::directory(entries, self.position, stamp, self.zip64_from);
+            self.put(&directory)?;
+        }
         self.sink.flush()?;
         Ok(self.sink)
+    }
+
+    /// Puts what stands after a file's data.
+    fn put_end(&mut self, zip: &mut ZipEntry) -> Result<()> {
+        if self.packing == Packing::Gzip {
+            return self.put(&gzip::trailer(zip.crc, zip.bytes));
+        }
+        zip.is_large = zip.needs_zip64(self.zip64_from);
+        if zip.is_large {
+            self.position += zip::widen_header(&mut self.sink, zip, self.stamp)?;
+        }
+        self.put(&zip.descriptor())
     }
 
     fn take(&mut self, pieces: impl IntoIterator<Item = Vec<u8>>) -> Result<()> {

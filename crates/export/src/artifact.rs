@@ -7,6 +7,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use domain::export::{FileFormat, Packing, Parameters};
 use domain::ids::ExportId;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -24,6 +25,18 @@ use crate::error::{Error, Result};
 const PART_BYTES: usize = 8 * 1024 * 1024;
 /// Parts on their way at once.
 const PARTS_MAX: usize = 2;
+
+/// What the name of an artifact may end in.
+const EXTENSIONS: [&str; 3] = ["zip", "csv.gz", "parquet.gz"];
+
+/// What the name of an artifact ends in, by how it is packed and what is inside.
+pub fn extension(parameters: &Parameters) -> &'static str {
+    match (parameters.packing, parameters.format) {
+        (Packing::Zip, _) => EXTENSIONS[0],
+        (Packing::Gzip, FileFormat::Csv) => EXTENSIONS[1],
+        (Packing::Gzip, FileFormat::Parquet) => EXTENSIONS[2],
+    }
+}
 
 /// Where artifacts are kept: a folder, or a bucket by URL.
 #[derive(Debug, Clone)]
@@ -85,11 +98,11 @@ impl Artifacts {
     pub fn put_archive(
         &self,
         runtime: &Handle,
-        export: ExportId,
+        (export, extension): (ExportId, &str),
         archive: &mut File,
         gauge: &Gauge,
     ) -> Result<Stored> {
-        let path = self.path(export, "zip");
+        let path = self.path(export, extension);
         let failed = || failed("put an archive");
         let upload = runtime.block_on(self.store.put_multipart(&path));
         let mut upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed())?, PART_BYTES);
@@ -153,7 +166,7 @@ impl Artifacts {
 
     /// Removes the archive and the manifest of an export; fine when they are gone.
     pub async fn remove(&self, export: ExportId) -> Result<()> {
-        for extension in ["zip", "json"] {
+        for extension in EXTENSIONS.into_iter().chain(["json"]) {
             match self.store.delete(&self.path(export, extension)).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed("remove an artifact")(error)),
@@ -206,7 +219,7 @@ mod tests {
         let put = move || {
             let gauge = Gauge::default();
             store
-                .put_archive(&runtime, export, &mut archive, &gauge)
+                .put_archive(&runtime, (export, "zip"), &mut archive, &gauge)
                 .unwrap()
         };
         let stored = tokio::task::spawn_blocking(put).await.unwrap();

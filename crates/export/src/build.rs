@@ -3,72 +3,35 @@
 //! Runs on a blocking thread, which waits for the store and leaves deflating to others.
 
 mod detail;
+mod gauge;
 mod job_level;
+mod print;
 mod recount;
 mod summary;
+mod usage_files;
+mod way;
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use domain::Timestamp;
 use domain::dimension::Dimension;
-use domain::export::{AsOf, Column, ExportPlan, JobRead, Ledger, Row, UsageRead};
+use domain::export::{AsOf, ExportPlan, JobRead, Ledger, Parameters, UsageRead};
 use domain::meter::ReadingRule;
 use domain::quantity::{Amount, Total};
 use domain::window::{WindowSize, Windows};
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::runtime::Handle;
 use usage::UsageStore;
 use usage::query::{GroupKey, ScanQuery, TotalRow, TotalsQuery};
 
 use crate::archive::Archive;
-use crate::csv;
 use crate::error::{Error, Result};
 use crate::manifest::FileFacts;
 
+use print::Table;
+
+pub use gauge::Gauge;
 pub use recount::Missing;
-
-/// What the outside may see and ask of a running build.
-#[derive(Debug, Default)]
-pub struct Gauge {
-    stop: AtomicBool,
-    rows: AtomicU64,
-    percent: AtomicU8,
-}
-
-impl Gauge {
-    /// Asks the build to end without a result.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the build was asked to end.
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Rows written so far.
-    pub fn rows(&self) -> u64 {
-        self.rows.load(Ordering::Relaxed)
-    }
-
-    /// Share of the work done, 0 to 100.
-    pub fn percent(&self) -> u8 {
-        self.percent.load(Ordering::Relaxed)
-    }
-
-    fn advance(&self, done: usize, all: usize) -> Result<()> {
-        let percent = done.saturating_mul(100) / all.max(1);
-        let percent = u8::try_from(percent.min(100)).expect("at most 100");
-        self.percent.store(percent, Ordering::Relaxed);
-        if self.is_stopped() {
-            return Err(Error::Stopping);
-        }
-        Ok(())
-    }
-}
 
 /// Makes the files of one export.
 #[derive(Debug)]
@@ -78,6 +41,11 @@ pub struct Build<'a> {
     gauge: &'a Gauge,
     as_of: AsOf,
     archive: Archive<File>,
+    parameters: &'a Parameters,
+    /// Places of the columns printed, in order.
+    order: Vec<usize>,
+    /// The open file, when it is a Parquet one.
+    table: Option<Table>,
     line: Vec<u8>,
     cell: String,
     files: Vec<FileFacts>,
@@ -118,7 +86,7 @@ impl<'a> Build<'a> {
         usage: &'a dyn UsageStore,
         runtime: &'a Handle,
         gauge: &'a Gauge,
-        as_of: AsOf,
+        (parameters, as_of): (&'a Parameters, AsOf),
         (scratch, threads): (File, usize),
     ) -> Result<Self> {
         Ok(Self {
@@ -126,7 +94,10 @@ impl<'a> Build<'a> {
             runtime,
             gauge,
             as_of,
-            archive: Archive::new(scratch, as_of.time, threads)?,
+            archive: Archive::new(scratch, as_of.time, threads, parameters.packing)?,
+            parameters,
+            table: None,
+            order: Vec::new(),
             line: Vec::new(),
             cell: String::new(),
             files: Vec::new(),
@@ -141,7 +112,9 @@ impl<'a> Build<'a> {
             ExportPlan::Summary(plan) => self.summary(plan)?,
             ExportPlan::Detail(plan) => self.detail(plan)?,
             ExportPlan::JobLevel(plans) => self.job_level(plans)?,
+            ExportPlan::Usage(plan) => self.usage_files(plan)?,
         }
+        self.gauge.enter(1, 1)?;
         let contents = Contents {
             files: self.files,
             missing: self.missing,
@@ -155,7 +128,7 @@ impl<'a> Build<'a> {
             for (day, row) in self.totals(read, &[])? {
                 ledger.add(read, row.meter, day, row.fold);
             }
-            self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
+            self.gauge.check()?;
         }
         Ok(())
     }
@@ -190,39 +163,6 @@ impl<'a> Build<'a> {
         };
         let scan = self.usage.scan(query, self.as_of.sequence);
         Ok(self.runtime.block_on(scan)?)
-    }
-
-    fn start<C>(&mut self, name: Option<String>, columns: &[Column<C>]) -> Result<()> {
-        let name = name.ok_or_else(|| Error::Internal("a plan names too few files".into()))?;
-        self.archive.start(&name)?;
-        self.file = Sums::new();
-        self.line.clear();
-        csv::write_header(columns, &mut self.line);
-        self.archive.write(None, &self.line)
-    }
-
-    fn row<R: Row>(
-        &mut self,
-        date: Option<Date>,
-        columns: &[Column<R::Cell>],
-        row: &R,
-    ) -> Result<()> {
-        self.line.clear();
-        csv::write_row(columns, row, &mut self.cell, &mut self.line);
-        self.file.rows += 1;
-        self.gauge.rows.fetch_add(1, Ordering::Relaxed);
-        self.archive.write(date, &self.line)
-    }
-
-    fn end(&mut self, controls: BTreeMap<&'static str, String>) -> Result<()> {
-        let entry = self.archive.end()?;
-        let rows = self.file.rows;
-        self.files.push(FileFacts {
-            entry,
-            rows,
-            controls,
-        });
-        Ok(())
     }
 }
 

@@ -6,20 +6,25 @@
 use domain::export::{Column, Row};
 
 /// Appends the header line.
-pub fn write_header<C>(columns: &[Column<C>], line: &mut Vec<u8>) {
-    write_fields(columns.iter(), line, |column, line| {
+pub fn write_header<'c, C: 'c>(
+    columns: impl IntoIterator<Item = &'c Column<C>>,
+    line: &mut Vec<u8>,
+) {
+    write_fields(columns.into_iter(), line, |column, line| {
         push_field(column.header, line);
     });
 }
 
 /// Appends one row as a line; `cell` is room to work in.
-pub fn write_row<R: Row>(
-    columns: &[Column<R::Cell>],
+pub fn write_row<'c, R: Row>(
+    columns: impl IntoIterator<Item = &'c Column<R::Cell>>,
     row: &R,
     cell: &mut String,
     line: &mut Vec<u8>,
-) {
-    write_fields(columns.iter(), line, |column, line| {
+) where
+    R::Cell: 'c,
+{
+    write_fields(columns.into_iter(), line, |column, line| {
         cell.clear();
         row.write(column.cell, cell);
         push_field(cell, line);

@@ -27,6 +27,30 @@ pub enum Error {
         /// The kind as sent.
         kind: &'static str,
     },
+    /// The choices kept with the job are damaged, or another release wrote them.
+    #[error("the parameters kept with the job are not those of this release: ask again")]
+    Parameters,
+    /// A printed value is more than a typed column takes.
+    #[error("column {column:?} holds {text:?}, which a Parquet column cannot hold: take CSV")]
+    NoFit {
+        /// Header of the column.
+        column: String,
+        /// What it holds.
+        text: String,
+    },
+    /// One meter's usage has more rows than an export keeps in memory.
+    #[error(
+        "usage of meter {meter} by organization {organization} has more than {limit} rows: choose \
+         fewer columns or a shorter range"
+    )]
+    TooManyRows {
+        /// Whose usage.
+        organization: OrganizationId,
+        /// Of which meter.
+        meter: MeterId,
+        /// Most rows of one meter and organization.
+        limit: usize,
+    },
     /// Usage could not be read.
     #[error("usage could not be read")]
     Usage(#[from] usage::Error),
@@ -86,7 +110,12 @@ impl Error {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Plan(error) => error.kind(),
-            Self::Date { .. } | Self::Unsupported { .. } | Self::Location { .. } => Kind::Invalid,
+            Self::Date { .. }
+            | Self::Unsupported { .. }
+            | Self::Parameters
+            | Self::NoFit { .. }
+            | Self::TooManyRows { .. }
+            | Self::Location { .. } => Kind::Invalid,
             Self::Usage(error) => error.kind(),
             Self::Metadata(error) => error.kind(),
             Self::Artifact {

@@ -7,14 +7,18 @@
 pub mod archive;
 pub mod artifact;
 pub mod build;
+pub mod check;
 pub mod csv;
 pub mod error;
 pub mod manifest;
 pub mod outbox;
 pub mod request;
+pub mod schedules;
 pub mod worker;
 
 pub use artifact::Artifacts;
+pub use check::check;
 pub use error::{Error, Result};
 pub use outbox::Outbox;
+pub use schedules::Schedules;
 pub use worker::{Made, Options, Worker, Workers};

@@ -2,29 +2,37 @@
 //!
 //! A message is a row, written with what it tells about. It is posted with time-outs, without
 //! following redirects, to public addresses only, and tried again with growing pauses for a day.
+//! Slots are shared between organizations and hosts, and a host that keeps failing is left alone
+//! for a while, so that a dead receiver holds up nobody else's messages.
 
 mod address;
+mod attempt;
+mod signature;
+mod traffic;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::Timestamp;
-use futures::future::join_all;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use jiff::SignedDuration;
-use metadata::{Delivery, DeliveryState, Metadata};
-use reqwest::header::{CONTENT_TYPE, USER_AGENT};
+use metadata::{Delivery, Due, Metadata};
 use reqwest::{Client, redirect};
 use tokio::sync::watch;
-use url::{Host, Url};
 
 use crate::error::{Error, Result};
 use crate::worker::Clock;
-use address::{GuardedDns, is_public};
+use address::{Addresses, GuardedDns};
+use attempt::Attempt;
+use traffic::Traffic;
 
-/// Messages on their way at once.
-const DELIVERIES_MAX: u32 = 16;
+/// Due messages looked at at once, of one organization.
+const DUE_OF_ORGANIZATION_MAX: u32 = 64;
+/// Due messages looked at at once.
+const DUE_MAX: u32 = 512;
 /// Time a claimed message is left to its try, in milliseconds; longer than any try takes.
 const LEASE_MS: u32 = 60_000;
 /// Time a receiver may take to accept a connection.
@@ -33,10 +41,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Time between looks for due messages.
 const POLL: Duration = Duration::from_secs(1);
-/// Pauses before the second and each later try, in seconds; together about a day.
-const PAUSES_SECONDS: [i64; 8] = [10, 60, 300, 1_800, 7_200, 14_400, 28_800, 36_000];
-/// Part of a pause, in percent, by which tries of different messages are spread.
-const SPREAD_PERCENT: i64 = 20;
+/// Time between sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(10);
+/// Rows one sweep removes of a kind.
+const SWEEP_MAX: u32 = 1_000;
+/// Hours a message may wait for a closed host.
+const WAIT_HOURS_MAX: i64 = 48;
+/// Days the end of a message is kept.
+const KEEP_DAYS: i64 = 30;
 
 /// Posts the messages of the outbox.
 #[derive(Clone)]
@@ -44,23 +56,16 @@ pub struct Outbox {
     metadata: Metadata,
     client: Client,
     clock: Clock,
-    allowed: Arc<[IpAddr]>,
+    addresses: Addresses,
 }
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut fields = formatter.debug_struct("Outbox");
         fields
-            .field("allowed", &self.allowed)
+            .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
-}
-
-/// How a try ended.
-enum Outcome {
-    Delivered,
-    Again(String),
-    Never(String),
 }
 
 impl Outbox {
@@ -68,9 +73,9 @@ impl Outbox {
     pub fn new(metadata: Metadata, clock: Clock, allowed: Vec<IpAddr>) -> Result<Self> {
         // Another part of the process may have installed a provider before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let allowed: Arc<[IpAddr]> = allowed.into();
+        let addresses = Addresses::new(allowed);
         let client = Client::builder()
-            .dns_resolver(GuardedDns::new(Arc::clone(&allowed)))
+            .dns_resolver(Arc::new(GuardedDns::new(addresses.clone())))
             .redirect(redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -82,106 +87,121 @@ impl Outbox {
             metadata,
             client,
             clock,
-            allowed,
+            addresses,
         })
     }
 
-    /// Tries every message that is due, a bounded number at once; gives how many.
+    /// Says why no message could ever go to a URL; names are looked up later, at each try.
+    pub fn check_url(&self, url: &str) -> std::result::Result<(), String> {
+        self.addresses.acceptable(url).map(drop)
+    }
+
+    /// Tries messages that are due, a bounded number at once; gives how many.
     pub async fn tick(&self) -> Result<usize> {
-        let claimed = self
+        let claimed = self.claim(&mut Traffic::default()).await?;
+        let tries = claimed.iter().map(|(_, delivery)| self.try_one(delivery));
+        let settled = futures::future::join_all(tries).await;
+        settled.into_iter().collect::<Result<Vec<()>>>()?;
+        Ok(claimed.len())
+    }
+
+    /// Gives up what has waited too long and removes what is old; gives how many rows.
+    pub async fn sweep(&self) -> Result<u64> {
+        let now = (self.clock)();
+        let before = |hours| {
+            let then = now.checked_sub(SignedDuration::from_hours(hours));
+            then.unwrap_or(Timestamp::MIN)
+        };
+        let (given_up, forgotten) = (before(WAIT_HOURS_MAX), before(24 * KEEP_DAYS));
+        let swept = self
             .metadata
-            .claim_deliveries((self.clock)(), LEASE_MS, DELIVERIES_MAX);
-        let claimed = claimed.await?;
-        let tries = claimed.iter().map(|delivery| self.try_one(delivery));
-        let settled: Result<Vec<()>> = join_all(tries).await.into_iter().collect();
-        Ok(settled?.len())
+            .sweep_deliveries(given_up, forgotten, SWEEP_MAX);
+        Ok(swept.await?)
     }
 
     /// Works until told to stop.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut traffic = Traffic::default();
+        let mut flights = FuturesUnordered::new();
+        let mut swept = None::<Instant>;
         while !*stop.borrow() {
-            match self.tick().await {
-                Ok(tried) if tried > 0 => continue,
-                Ok(_) => {}
-                Err(error) => tracing::warn!("the outbox met a failure: {}", chain(&error)),
+            if swept.is_none_or(|last| last.elapsed() >= SWEEP_INTERVAL) {
+                swept = Some(Instant::now());
+                warn_of(self.sweep().await);
+            }
+            let claimed = self.claim(&mut traffic).await;
+            for (due, delivery) in warn_of(claimed).unwrap_or_default() {
+                let this = &self;
+                flights.push(async move {
+                    warn_of(this.try_one(&delivery).await);
+                    due
+                });
             }
             tokio::select! {
+                Some(due) = flights.next() => traffic.end(&due),
                 () = tokio::time::sleep(POLL) => {}
                 _ = stop.changed() => {}
             }
         }
+        while flights.next().await.is_some() {}
+    }
+
+    /// Claims as many due messages as may be on their way, fairly.
+    async fn claim(&self, traffic: &mut Traffic) -> Result<Vec<(Due, Delivery)>> {
+        let mut all = Vec::new();
+        while traffic.has_room() {
+            let now = (self.clock)();
+            let due = self
+                .metadata
+                .due_deliveries(now, DUE_OF_ORGANIZATION_MAX, DUE_MAX);
+            let chosen = traffic.choose(due.await?);
+            if chosen.is_empty() {
+                break;
+            }
+            let ids: Vec<_> = chosen.iter().map(|due| due.id).collect();
+            let claimed = self.metadata.claim_deliveries(&ids, now, LEASE_MS).await;
+            let mut claimed = claimed.inspect_err(|_| {
+                chosen.iter().for_each(|due| traffic.end(due));
+            })?;
+            for due in chosen {
+                let mine = claimed.iter().position(|delivery| delivery.id == due.id);
+                match mine.map(|index| claimed.swap_remove(index)) {
+                    Some(delivery) => all.push((due, delivery)),
+                    // Another server was faster.
+                    None => traffic.end(&due),
+                }
+            }
+        }
+        Ok(all)
     }
 
     async fn try_one(&self, delivery: &Delivery) -> Result<()> {
-        let outcome = self.post(delivery).await;
+        let secrets = match delivery.message.webhook {
+            Some(webhook) => {
+                let now = (self.clock)();
+                self.metadata.signing_secrets(webhook, now).await?
+            }
+            None => Vec::new(),
+        };
+        let attempt = Attempt {
+            client: &self.client,
+            addresses: &self.addresses,
+            delivery,
+            secrets,
+        };
+        let tried = attempt.make(&*self.clock).await;
         let now = (self.clock)();
-        let pause = pause(delivery);
-        let (state, next, error) = match (outcome, pause) {
-            (Outcome::Delivered, _) => (DeliveryState::Delivered, now, None),
-            (Outcome::Again(error), Some(pause)) => {
-                let next = now.saturating_add(pause).unwrap_or(Timestamp::MAX);
-                (DeliveryState::Pending, next, Some(error))
-            }
-            (Outcome::Again(error), None) | (Outcome::Never(error), _) => {
-                (DeliveryState::Failed, now, Some(error))
-            }
-        };
-        if let Some(error) = &error {
-            let (id, attempts) = (delivery.id, delivery.attempts);
-            tracing::info!("delivery {id} failed at try {attempts}: {error}");
-        }
-        let settled = self
-            .metadata
-            .settle_delivery(delivery, state, next, error.as_deref());
-        settled.await?;
+        self.metadata.settle_delivery(delivery, &tried, now).await?;
+        let (id, attempts) = (delivery.id, delivery.attempts);
+        tracing::debug!("delivery {id}, try {attempts}: {:?}", tried.end);
         Ok(())
-    }
-
-    async fn post(&self, delivery: &Delivery) -> Outcome {
-        let message = &delivery.message;
-        let url = match self.acceptable(&message.url) {
-            Ok(url) => url,
-            Err(reason) => return Outcome::Never(reason),
-        };
-        let request = self.client.post(url);
-        let request = request.header(CONTENT_TYPE, &message.content_type);
-        let request = request.header(USER_AGENT, "Tallyport");
-        // The body of the answer is never read: only its status counts.
-        match request.body(message.body.clone()).send().await {
-            Ok(answer) if answer.status().is_success() => Outcome::Delivered,
-            Ok(answer) => Outcome::Again(format!("the receiver answered {}", answer.status())),
-            Err(error) => Outcome::Again(chain(&error.without_url())),
-        }
-    }
-
-    /// Refuses what no try can change; names are looked up, and their addresses checked, later.
-    fn acceptable(&self, text: &str) -> Result<Url, String> {
-        let url: Url = text
-            .parse()
-            .map_err(|error| format!("not a URL: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(format!("scheme {} is not http or https", url.scheme()));
-        }
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            Some(Host::Domain(_)) => return Ok(url),
-            None => return Err("the URL names no host".into()),
-        };
-        if is_public(address) || self.allowed.contains(&address) {
-            return Ok(url);
-        }
-        Err(format!("{address} is not a public address"))
     }
 }
 
-/// The pause after a failed try; `None` after the last.
-fn pause(delivery: &Delivery) -> Option<SignedDuration> {
-    let tried = usize::try_from(delivery.attempts).unwrap_or(usize::MAX);
-    let seconds = *PAUSES_SECONDS.get(tried.saturating_sub(1))?;
-    let last = delivery.id.as_str().bytes().last().unwrap_or_default();
-    let spread = seconds * SPREAD_PERCENT / 100 * i64::from(last % 16) / 16;
-    Some(SignedDuration::from_secs(seconds + spread))
+/// The value of a step, whose failure is logged and tried again by itself.
+fn warn_of<T>(step: Result<T>) -> Option<T> {
+    step.inspect_err(|error| tracing::warn!("the outbox met a failure: {}", chain(error)))
+        .ok()
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

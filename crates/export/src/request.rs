@@ -4,10 +4,10 @@ use domain::Timestamp;
 use domain::billing::{BillingCycle, CycleLength};
 use domain::export::{
     AsOf, Control, ExportKind, ExportRequest, LAYOUT_VERSION, Organization, OrganizationVersion,
-    utc_date,
+    Parameters, utc_date,
 };
 use jiff::civil::Date;
-use metadata::{BillingPeriod, Claimed, ControlSnapshot, Pins};
+use metadata::{BillingPeriod, Claimed, ControlSnapshot, ExportSource, NewExport, Pins};
 
 use crate::archive::ARCHIVE_FORMAT;
 use crate::error::{Error, Result};
@@ -24,7 +24,32 @@ pub fn pins(as_of: AsOf) -> Pins {
 /// What a job asks for; refuses kinds and versions this release does not make.
 pub fn request(claimed: &Claimed) -> Result<ExportRequest> {
     let new = &claimed.export.request;
-    let kind = match (new.kind, new.meter) {
+    if claimed.pins != pins(claimed.pins.as_of) {
+        let kind = "another layout or archive version";
+        return Err(Error::Unsupported { kind });
+    }
+    Ok(ExportRequest {
+        kind: kind(new)?,
+        requester: new.organization,
+        first: day("startDate", &new.start)?,
+        last: day("endDate", &new.end)?,
+        parameters: parameters(new)?,
+    })
+}
+
+/// The choices of our own API kept with a job, the default where there are none.
+pub fn parameters(new: &NewExport) -> Result<Parameters> {
+    let stored = new.parameters.as_deref();
+    let read = stored.map_or(Some(Parameters::default()), Parameters::from_json);
+    read.ok_or(Error::Parameters)
+}
+
+/// The vendor's door gives assets and jobs of the requester alone, in one file each, whatever its
+/// other fields say.
+fn kind(new: &NewExport) -> Result<ExportKind> {
+    let is_own = new.source == ExportSource::Own;
+    let (linked, combined) = (is_own && new.all_linked_orgs, is_own && new.combined);
+    Ok(match (new.kind, new.meter) {
         (metadata::ExportKind::Summary, _) => ExportKind::Summary {
             linked: new.all_linked_orgs,
             combined: new.combined,
@@ -37,26 +62,25 @@ pub fn request(claimed: &Claimed) -> Result<ExportRequest> {
             linked: new.all_linked_orgs,
             combined: new.combined,
         },
-        (metadata::ExportKind::Asset, meter) => ExportKind::Asset { meter },
-        (metadata::ExportKind::JobLevel, meter) if new.all_meters || meter.is_some() => {
+        (metadata::ExportKind::Asset, meter) => ExportKind::Asset {
+            meter,
+            linked,
+            combined,
+        },
+        (metadata::ExportKind::Usage, _) => ExportKind::Usage {
+            linked: new.all_linked_orgs,
+            combined: new.combined,
+        },
+        (metadata::ExportKind::JobLevel, meter) if is_own || new.all_meters || meter.is_some() => {
             ExportKind::JobLevel {
                 meter: meter.filter(|_| !new.all_meters),
+                linked,
             }
         }
         (kind, _) => {
             let kind = kind.as_str();
             return Err(Error::Unsupported { kind });
         }
-    };
-    if claimed.pins != pins(claimed.pins.as_of) {
-        let kind = "another layout or archive version";
-        return Err(Error::Unsupported { kind });
-    }
-    Ok(ExportRequest {
-        kind,
-        requester: new.organization,
-        first: day("startDate", &new.start)?,
-        last: day("endDate", &new.end)?,
     })
 }
 

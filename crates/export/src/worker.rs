@@ -3,6 +3,7 @@
 //! A lease with a fencing number holds the job meanwhile. When its worker dies, another one starts
 //! again and makes the same bytes; when it is only late, its result no longer counts.
 
+mod attempt;
 mod control;
 mod lease;
 mod pool;
@@ -21,9 +22,10 @@ use jiff::SignedDuration;
 use metadata::{Artifact, Claim, Claimed, Lane, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
 use usage::UsageStore;
 
-use crate::artifact::{Artifacts, Stored};
+use crate::artifact::{self, Artifacts, Stored};
 use crate::build::{Build, Contents, Gauge, Missing};
 use crate::error::{Error, Result};
 use crate::manifest::{FileFacts, Manifest};
@@ -32,6 +34,8 @@ use control::Controls;
 
 pub use pool::Workers;
 
+/// Ends of jobs that a listener may be behind before it misses some.
+const ENDS_MAX: usize = 1_024;
 /// Artifacts removed in one sweep.
 const SWEEP_MAX: u32 = 100;
 
@@ -86,6 +90,7 @@ pub struct Worker {
     artifacts: Artifacts,
     clock: Clock,
     options: Arc<Options>,
+    ends: broadcast::Sender<ExportId>,
     lane: Lane,
     controls: Arc<Controls>,
 }
@@ -172,6 +177,7 @@ impl Worker {
             artifacts,
             clock,
             options,
+            ends: broadcast::channel(ENDS_MAX).0,
             lane: Lane::Ordinary,
             controls: Arc::default(),
         })
@@ -190,6 +196,12 @@ impl Worker {
     /// Where this worker puts artifacts.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
+    }
+
+    /// Names jobs as they end in this process; who cancels one says so here too, and a worker at
+    /// it stops at once.
+    pub fn ends(&self) -> &broadcast::Sender<ExportId> {
+        &self.ends
     }
 
     /// Takes the next job and works on it to its end; `None` when there is none.
@@ -272,7 +284,8 @@ impl Worker {
         let runtime = Handle::current();
         blocking(move || {
             let plan = ExportPlan::new(&request, &control, as_of)?;
-            let build = Build::new(usage.as_ref(), &runtime, &gauge, as_of, scratch)?;
+            let asked = (&request.parameters, as_of);
+            let build = Build::new(usage.as_ref(), &runtime, &gauge, asked, scratch)?;
             let (archive, contents) = build.run(&plan)?;
             Ok(Built { archive, contents })
         })
@@ -296,13 +309,15 @@ impl Worker {
         let (rows, missing) = (built.rows(), built.missing());
         self.hold(claimed, Progress { percent: 100, rows }).await?;
         let export = claimed.export.id;
+        let parameters = request::parameters(&claimed.export.request)?;
         let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
         let Built {
             mut archive,
             contents,
         } = built;
         let gauge = Arc::clone(gauge);
-        let put = move || artifacts.put_archive(&runtime, export, &mut archive, &gauge);
+        let named = (export, artifact::extension(&parameters));
+        let put = move || artifacts.put_archive(&runtime, named, &mut archive, &gauge);
         let stored = blocking(put).await?;
         let manifest = Manifest::new(
             export,
@@ -344,7 +359,11 @@ impl Worker {
                 error_message,
             },
         };
-        self.end(claimed, &settlement).await
+        let ended = self.end(claimed, &settlement).await;
+        if let Err(Error::TakenOver(export)) = ended {
+            self.clear_cancelled(export).await?;
+        }
+        ended
     }
 
     async fn end(&self, claimed: &Claimed, settlement: &Settlement) -> Result<()> {
@@ -353,9 +372,10 @@ impl Worker {
             .metadata
             .settle_export(export, claimed.fence, settlement, now)
             .await;
-        settled
-            .map(drop)
-            .map_err(|error| lease::taken_over(export, error))
+        settled.map_err(|error| taken_over(export, error))?;
+        // Nobody may be listening.
+        let _ = self.ends.send(export);
+        Ok(())
     }
 
     /// Removes artifacts whose time is over; gives how many.
@@ -368,6 +388,13 @@ impl Worker {
             self.artifacts.remove(export.id).await?;
         }
         Ok(expired.len())
+    }
+}
+
+fn taken_over(export: ExportId, error: metadata::Error) -> Error {
+    match error {
+        metadata::Error::Fenced { .. } => Error::TakenOver(export),
+        error => error.into(),
     }
 }
 
@@ -391,7 +418,7 @@ fn reason(error: &Error) -> String {
 }
 
 /// An error with all its causes.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

@@ -4,8 +4,10 @@ use domain::limits::NAME_CHARS_MAX;
 
 use crate::error::{Error, Result};
 
-/// Bytes of a field that is kept exactly as sent: dates, URLs, idempotency keys, parameters.
+/// Bytes of a field that is kept exactly as sent: dates, URLs, idempotency keys.
 const ECHO_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of an export's parameters: a thousand organizations, as many meters and some columns.
+const PARAMETERS_BYTES_MAX: usize = 256 * 1024;
 
 /// A name: 1 to 255 characters.
 pub(crate) fn name(field: &'static str, text: &str) -> Result<()> {
@@ -24,11 +26,17 @@ pub(crate) fn chars(field: &'static str, text: &str, least: usize, most: usize) 
 
 /// A text kept as sent, bounded and storable.
 pub(crate) fn echo(field: &'static str, text: &str) -> Result<()> {
-    if text.len() > ECHO_BYTES_MAX {
-        let reason = format!(
-            "has {} bytes: expected at most {ECHO_BYTES_MAX}",
-            text.len()
-        );
+    bytes(field, text, ECHO_BYTES_MAX)
+}
+
+/// The parameters of an export: as long as the lists they may hold.
+pub(crate) fn parameters(text: &str) -> Result<()> {
+    bytes("parameters", text, PARAMETERS_BYTES_MAX)
+}
+
+fn bytes(field: &'static str, text: &str, most: usize) -> Result<()> {
+    if text.len() > most {
+        let reason = format!("has {} bytes: expected at most {most}", text.len());
         return Err(Error::invalid(field, reason));
     }
     storable(field, text)

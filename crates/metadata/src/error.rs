@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use domain::ids::{ExportId, OrganizationId};
+use domain::ids::{DeliveryId, ExportId, OrganizationId, WebhookId};
 use domain::kind::Kind;
 
 /// A result of the metadata store.
@@ -74,6 +74,36 @@ pub enum Error {
         organization: OrganizationId,
         /// The limit.
         limit: u32,
+    },
+    /// The organization has as many schedules as it may have.
+    #[error("organization {organization} has {limit} schedules: delete one first")]
+    TooManySchedules {
+        /// Whose schedules.
+        organization: OrganizationId,
+        /// The limit.
+        limit: u32,
+    },
+    /// The organization has as many webhooks as it may have.
+    #[error("organization {organization} has {limit} webhooks: delete one")]
+    TooManyWebhooks {
+        /// Whose webhooks.
+        organization: OrganizationId,
+        /// The limit.
+        limit: u32,
+    },
+    /// The webhook is disabled or deleted.
+    #[error("webhook {webhook} is {state}")]
+    WebhookOff {
+        /// The webhook.
+        webhook: WebhookId,
+        /// `disabled` or `deleted`.
+        state: &'static str,
+    },
+    /// The message is still on its way.
+    #[error("delivery {delivery} is still pending: it is tried again by itself")]
+    DeliveryPending {
+        /// The message.
+        delivery: DeliveryId,
     },
     /// Another worker took the export over; this one's result does not count.
     #[error("export {export} was taken over: fence {fence} is no longer valid")]
@@ -155,7 +185,11 @@ impl Error {
             Self::Taken { .. }
             | Self::Constraint { .. }
             | Self::RateOverlap { .. }
+            | Self::TooManyWebhooks { .. }
+            | Self::WebhookOff { .. }
+            | Self::DeliveryPending { .. }
             | Self::Fenced { .. }
+            | Self::TooManySchedules { .. }
             | Self::WrongStatus { .. } => Kind::Conflict,
             Self::TooManyExports { .. } | Self::Busy(_) => Kind::Busy,
             Self::InUse { .. }

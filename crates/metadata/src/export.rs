@@ -1,13 +1,15 @@
 //! Export jobs: steps 1, 2 and 7 of usage out, as rows.
 
 use domain::Timestamp;
-use domain::ids::{ExportId, MeterId, OrganizationId, RequestId, UserId};
+use domain::ids::{ExportId, MeterId, OrganizationId, RequestId, ScheduleId, UserId};
+use domain::schedule::Period;
 
 use crate::database::words;
 
-mod insert;
+pub(crate) mod insert;
 mod lease;
-mod read;
+mod message;
+pub(crate) mod read;
 mod settle;
 
 pub use domain::export::AsOf;
@@ -15,8 +17,8 @@ pub use domain::export::AsOf;
 /// Unfinished exports one organization may have through the vendor's door.
 pub const ACTIVE_EXPORTS_MAX: u32 = 5;
 
-/// Unfinished exports one organization may have through our own API.
-pub const ACTIVE_OWN_EXPORTS_MAX: u32 = 100;
+/// Unfinished exports one organization may have through our own API, unless set otherwise.
+pub const ACTIVE_OWN_EXPORTS_MAX: u32 = 20;
 
 words! {
     /// What an export contains.
@@ -146,10 +148,45 @@ pub struct Export {
     pub error_message: Option<String>,
     /// What it made.
     pub artifact: Option<Artifact>,
+    /// The schedule that asked for it.
+    pub scheduled: Option<Scheduled>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+/// What a schedule asked for an export about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The schedule, which may be deleted since.
+    pub schedule: ScheduleId,
+    /// The period it covers.
+    pub period: Period,
+}
+
+/// An export and whether the call that gave it made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inserted {
+    /// The export.
+    pub export: Export,
+    /// Whether it is new; otherwise an earlier call with the same key made it.
+    pub is_new: bool,
+}
+
+/// Which exports a list shows; `None` for any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ExportFilter {
+    /// How far they are.
+    pub status: Option<ExportStatus>,
+    /// What they contain.
+    pub kind: Option<ExportKind>,
+    /// Which door they came through.
+    pub source: Option<ExportSource>,
+    /// Whose they are.
+    pub organization: Option<OrganizationId>,
+    /// Which schedule asked for them.
+    pub schedule: Option<ScheduleId>,
 }
 
 /// How far a worker is.

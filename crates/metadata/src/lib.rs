@@ -23,17 +23,20 @@ mod random;
 mod rate;
 mod revision;
 mod role;
+mod schedule;
 mod session;
 mod snapshot;
 mod subject;
 mod throttle;
 mod user;
+mod webhook;
 
 pub use account::{Account, NewAccount};
 pub use error::{Error, Result};
 pub use export::{
-    ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export, ExportKind,
-    ExportSource, ExportStatus, Lane, NewExport, Pins, Progress, Settlement,
+    ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export,
+    ExportFilter, ExportKind, ExportSource, ExportStatus, Inserted, Lane, NewExport, Pins,
+    Progress, Scheduled, Settlement,
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};
@@ -42,13 +45,17 @@ pub use open::{Metadata, Options, Target};
 pub use organization::{
     BillingAnchor, BillingPeriod, NewOrganization, Organization, OrganizationAttributes,
 };
-pub use outbox::{Delivery, DeliveryState, NewDelivery};
+pub use outbox::{
+    Delivery, DeliveryState, Due, HOST_FAILURES_MAX, HostNews, NewDelivery, Tried, TryEnd,
+};
 pub use page::{Cursor, PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, Page, PageRequest};
 pub use rate::RateRecord;
 pub use revision::Change;
 pub use role::{Role, RoleAssignment};
+pub use schedule::{NewSchedule, SCHEDULES_MAX, Schedule, SchedulePatch, Turn};
 pub use session::{SESSION_IDLE_SECONDS_MAX, Session};
 pub use snapshot::{ControlSnapshot, OrganizationVersion, SnapshotOrganization};
 pub use subject::Subject;
 pub use throttle::LoginFailures;
 pub use user::{NewUser, User, UserProfile, UserStatus};
+pub use webhook::{Disabled, NewWebhook, Webhook, WebhookChange};

@@ -138,6 +138,16 @@ fn migrator() -> Migrator {
         (1, "control", include_str!("../migrations/0001_control.sql")),
         (2, "access", include_str!("../migrations/0002_access.sql")),
         (3, "jobs", include_str!("../migrations/0003_jobs.sql")),
+        (
+            4,
+            "webhooks",
+            include_str!("../migrations/0004_webhooks.sql"),
+        ),
+        (
+            5,
+            "schedules",
+            include_str!("../migrations/0005_schedules.sql"),
+        ),
         (6, "turns", include_str!("../migrations/0006_turns.sql")),
     ];
     let migrations = texts.into_iter().map(|(version, description, text)| {
@@ -163,7 +173,8 @@ fn newer(error: MigrateError) -> Error {
     }
 }
 
-/// Creates a missing file readable by its owner alone: it will hold hashes of passwords.
+/// Creates a missing file readable by its owner alone: it will hold hashes of passwords,
+/// and the secrets of webhooks as they are.
 fn keep_private(path: &Path) -> Result<()> {
     let mut options = fs::OpenOptions::new();
     options.append(true).create(true);

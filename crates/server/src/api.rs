@@ -1,8 +1,10 @@
 //! The one list of routes. Each path is stated once, on its handler.
 
+mod artifact;
 pub mod client;
 pub mod docs;
 pub mod events;
+pub mod exports;
 pub mod field;
 pub mod keys;
 pub mod metering;
@@ -12,6 +14,7 @@ pub mod organizations;
 pub mod page;
 pub mod parameters;
 pub mod rates;
+pub mod schedules;
 pub mod setup;
 pub mod subjects;
 pub mod time;
@@ -46,6 +49,7 @@ use crate::setup::SETUP_BYTES_MAX;
         (name = "usage", description = "Events, meters, subjects and their totals"),
         (name = "control", description = "Organizations, users, keys, rates and setup files"),
         (name = "metering", description = "Login and export jobs of the metering family"),
+        (name = "exports", description = "Exports and their schedules"),
         (name = "operations", description = "Health, metrics and this document")
     )
 )]
@@ -64,6 +68,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(subjects::put_subjects, subjects::list_subjects))
         .merge(control_routes())
         .merge(metering_routes())
+        .merge(export_routes())
         .routes(routes!(verification::verify_usage))
         .routes(routes!(ops::healthz))
         .routes(routes!(ops::readyz))
@@ -116,6 +121,23 @@ fn metering_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(metering::create_job_level_export))
         .routes(routes!(metering::get_export))
         .routes(routes!(metering::download::download_export))
+}
+
+fn export_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(exports::create_export, exports::list_exports))
+        .routes(routes!(exports::get_export, exports::cancel_export))
+        .routes(routes!(exports::files::export_manifest))
+        .routes(routes!(exports::files::download_export))
+        .routes(routes!(
+            schedules::create_schedule,
+            schedules::list_schedules
+        ))
+        .routes(routes!(
+            schedules::get_schedule,
+            schedules::patch_schedule,
+            schedules::delete_schedule
+        ))
 }
 
 /// The OpenAPI document of every route.

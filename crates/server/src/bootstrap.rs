@@ -12,6 +12,9 @@ use crate::auth::password;
 use crate::config;
 use crate::random;
 
+/// Name of the root that the first start creates where nobody declared one.
+pub const FIRST_ROOT: &str = "Default";
+
 /// The administrator created at the first start; its password is known only now.
 #[derive(Clone)]
 pub struct FirstAdmin {
@@ -83,7 +86,7 @@ fn default_account() -> NewAccount {
         root: NewOrganization {
             id: None,
             kind: OrganizationKind::Production,
-            attributes: OrganizationAttributes::named("Default"),
+            attributes: OrganizationAttributes::named(FIRST_ROOT),
             aliases: Vec::new(),
             parent: None,
         },

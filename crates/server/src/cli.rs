@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, ConfigError};
+use crate::setup::CATALOGUE;
 
 /// Takes usage in once and gives it out in every shape.
 #[derive(Debug, Parser)]
@@ -71,6 +72,8 @@ enum Command {
     Demo(demo::Demo),
     /// Declares accounts, organizations, users, meters and rates from a file.
     Apply(apply::Apply),
+    /// Prints the meters of the metering family as a file for `apply`.
+    Catalogue,
     /// Takes usage in from files.
     Import(import::Import),
     /// Looks after users.
@@ -90,6 +93,10 @@ pub async fn main() -> ExitCode {
         Command::Serve(command) => command.run(&global).await,
         Command::Demo(command) => command.run(&global).await,
         Command::Apply(command) => command.run(&global).await,
+        Command::Catalogue => {
+            print!("{CATALOGUE}");
+            Ok(())
+        }
         Command::Import(command) => command.run(&global).await,
         Command::User(command) => command.run(&global).await,
         Command::Verify(command) => command.run(&global).await,

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use export::{Artifacts, Options, Outbox, Worker, Workers};
+use domain::ids::ExportId;
+use export::{Artifacts, Options, Outbox, Schedules, Worker, Workers};
 use metadata::Metadata;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, broadcast};
 use usage::UsageStore;
 
 use crate::clock::Clock;
 use crate::config::{Config, StoreMode};
 use crate::random;
 
+/// Requests that may wait for jobs to end at once.
+const WAITERS_MAX: usize = 1_000;
 /// Starts of the names of environment variables that configure object stores.
 const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 
@@ -20,6 +23,10 @@ const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 pub struct Exports {
     /// Makes artifacts; steps a job to its end where nobody works in the background.
     pub worker: Worker,
+    /// Makes exports by schedule; steps where nobody works in the background.
+    pub schedules: Schedules,
+    /// Room for requests that wait for a job to end.
+    pub waiters: Semaphore,
     waker: Arc<Notify>,
 }
 
@@ -32,6 +39,17 @@ impl Exports {
     /// Tells an idle worker that there is a new job.
     pub fn wake(&self) {
         self.waker.notify_one();
+    }
+
+    /// Names jobs as they end in this process.
+    pub fn ends(&self) -> broadcast::Receiver<ExportId> {
+        self.worker.ends().subscribe()
+    }
+
+    /// Tells a worker and everyone who waits that a job was cancelled.
+    pub fn cancelled(&self, export: ExportId) {
+        // Nobody may be listening.
+        let _ = self.worker.ends().send(export);
     }
 }
 
@@ -52,15 +70,24 @@ pub fn start(
     let now: export::worker::Clock = Arc::new(move || clock.now());
     let allowed = config.exports.callback_addresses.clone();
     let outbox = Outbox::new(metadata.clone(), Arc::clone(&now), allowed)?;
+    let active_max = config.exports.active_per_organization;
+    let schedules = Schedules::new(metadata.clone(), Arc::clone(&now), active_max);
     let worker = Worker::new(usage, metadata, artifacts, now, options)?;
     let is_idle = config.exports.workers == 0 || config.store.mode == StoreMode::None;
     let workers = (!is_idle).then(|| {
         let mut workers = Workers::start(&worker);
         workers.deliver(outbox);
+        workers.schedule(schedules.clone());
         workers
     });
     let waker = workers.as_ref().map(Workers::waker).unwrap_or_default();
-    Ok((Exports { worker, waker }, workers))
+    let exports = Exports {
+        worker,
+        schedules,
+        waiters: Semaphore::new(WAITERS_MAX),
+        waker,
+    };
+    Ok((exports, workers))
 }
 
 fn artifacts(config: &Config) -> export::Result<Artifacts> {

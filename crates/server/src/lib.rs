@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod connections;
 pub mod control;
 pub mod error;
 pub mod exports;

@@ -5,25 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::ServiceExt;
-use axum::extract::Request;
-use axum::http::Uri;
-use axum::serve::ListenerExt;
 use export::Workers;
 use metadata::{Metadata, Options};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tower::Layer;
-use tower::util::MapRequestLayer;
 
-use crate::api;
 use crate::app::App;
 use crate::auth::Credentials;
 use crate::auth::credential::KEY_PREFIX;
 use crate::bootstrap::{FirstAdmin, first_start};
 use crate::clock::Clock;
 use crate::config::{Config, Server};
+use crate::connections;
 use crate::control::Control;
 use crate::exports;
 use crate::instance::Lease;
@@ -39,7 +33,7 @@ pub struct Running {
     address: SocketAddr,
     token: String,
     first_admin: Option<FirstAdmin>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     workers: Option<Workers>,
     lease: Option<Lease>,
     published: Published,
@@ -80,7 +74,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         pid: std::process::id(),
     };
     let published = file.publish(&app.config.server.data_dir)?;
-    let serving = tokio::spawn(serve(listener, Arc::clone(&app)));
+    let serving = tokio::spawn(connections::serve(listener, Arc::clone(&app)));
     tracing::info!(%address, "listening on {address}");
     Ok(Running {
         app,
@@ -174,45 +168,4 @@ fn public_url(server: &Server, address: SocketAddr) -> String {
     } else {
         server.public_url.clone()
     }
-}
-
-async fn serve(listener: TcpListener, app: Arc<App>) -> std::io::Result<()> {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!("no immediate sending on a connection: {error}");
-        }
-    });
-    let stopping = app.stopping.clone();
-    let router = MapRequestLayer::new(collapse_slashes).layer(api::router(&app));
-    let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(router);
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stopping.cancelled_owned())
-        .await
-}
-
-/// Joins repeated slashes of the path: clients append paths to a base URL that ends in one.
-fn collapse_slashes(mut request: Request) -> Request {
-    let Some(path_and_query) = request.uri().path_and_query() else {
-        return request;
-    };
-    let path = path_and_query.path();
-    if !path.contains("//") {
-        return request;
-    }
-    let mut joined = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character != '/' || !joined.ends_with('/') {
-            joined.push(character);
-        }
-    }
-    if let Some(query) = path_and_query.query() {
-        joined.push('?');
-        joined.push_str(query);
-    }
-    let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = joined.parse().ok();
-    if let Ok(uri) = Uri::from_parts(parts) {
-        *request.uri_mut() = uri;
-    }
-    request
 }

@@ -9,6 +9,7 @@ pub mod apply;
 pub mod check;
 pub mod diff;
 pub mod form;
+mod home;
 pub mod scalar;
 
 use serde::Deserialize;
@@ -16,6 +17,8 @@ use serde::Deserialize;
 use crate::config::Secret;
 pub use form::AccountForm;
 
+/// The meters of the metering family with what is known of them, as a setup file.
+pub const CATALOGUE: &str = include_str!("../../../data/catalogue.yaml");
 /// Bytes of a setup file.
 pub const SETUP_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Accounts in one setup file.

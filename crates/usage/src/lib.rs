@@ -29,6 +29,7 @@ pub mod sim;
 pub mod snapshot;
 pub mod store;
 pub mod suite;
+pub mod table_parquet;
 mod tail;
 pub mod totals;
 pub mod traits;

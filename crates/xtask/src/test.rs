@@ -20,6 +20,8 @@ use tally::Tally;
 
 /// URL of an empty server that the conformance suites may fill.
 const POSTGRES_VARIABLE: &str = "TALLYPORT_TEST_POSTGRES";
+/// Python that has DuckDB, which then reads the Parquet files of tests.
+const DUCKDB_VARIABLE: &str = "TALLYPORT_TEST_DUCKDB";
 /// Rounds of the kill test.
 const KILL_ROUNDS_VARIABLE: &str = "TALLYPORT_KILL_ROUNDS";
 const KILL_ROUNDS_LONG: &str = "200";
@@ -53,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let python = python::environment("oracle", &root().join("oracle/requirements.txt"))?;
     let postgres = Postgres::start("test-postgres", Durability::Forgetful)?;
     let mut tally = Tally::default();
-    tests(&postgres, options.long, &mut tally)?;
+    tests(&postgres, &python, options.long, &mut tally)?;
     drop(postgres);
     tally.count(
         "demo, then the oracle",
@@ -71,10 +73,11 @@ fn full_path(path: Option<&Path>) -> Result<Option<PathBuf>> {
     path.map(whole).transpose()
 }
 
-fn tests(postgres: &Postgres, long: bool, tally: &mut Tally) -> Result<()> {
+fn tests(postgres: &Postgres, python: &Path, long: bool, tally: &mut Tally) -> Result<()> {
     let mut command = cargo();
     command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     command.env(POSTGRES_VARIABLE, postgres.url());
+    command.env(DUCKDB_VARIABLE, python);
     if long {
         command.env(KILL_ROUNDS_VARIABLE, KILL_ROUNDS_LONG);
     }

@@ -26,6 +26,7 @@ use crate::range::TimeRange;
 use crate::rate::{Rate, RateKind, TierPart};
 use crate::tree::Scope;
 
+pub(super) use rows::{AMOUNT_DECIMALS, PRICE_DECIMALS};
 pub use rows::{ASSET, AssetCell, PROJECT_FOLDER, ProjectCell, ProjectDays, ProjectRow};
 
 /// What tells lines of a day apart, one value per dimension of the plan.
@@ -111,7 +112,7 @@ pub struct DetailLine<'c> {
     tier: usize,
 }
 
-/// What lines add up to, unrounded.
+/// What usage of one meter adds up to, and its worth, unrounded.
 #[derive(Debug, Clone, Copy)]
 pub struct DetailSum {
     /// Usage in readings.
@@ -146,7 +147,7 @@ impl<'c> DetailPlan<'c> {
     ) -> Result<Self, PlanError> {
         files.members.retain(|member| member.is_printed);
         let wanted = |each: &&Meter| {
-            let is_wanted = meter.is_none_or(|meter| each.id == meter);
+            let is_wanted = meter.is_none_or(|meter| each.id == meter) && files.wants(each.id);
             is_wanted && each.rule.aggregation.is_rateable() && !linked::is_linked(each.id)
         };
         let all = files.control.meters.iter();
@@ -159,25 +160,6 @@ impl<'c> DetailPlan<'c> {
                 meters: meters.into_iter().collect(),
             }),
         }
-    }
-
-    /// The summary's way to the same sums: the ledger of one meter of one member and what to read.
-    pub fn ledger(&self, member: &Member<'c>, meter: MeterId) -> (Ledger<'c>, Vec<UsageRead<'c>>) {
-        let (control, range) = (self.files.control, self.files.range);
-        let ledger = Ledger::of(control, member.organization, range, |each| each.id == meter);
-        let reads = ledger.reads(&borders(&member.visible));
-        (ledger, reads)
-    }
-
-    /// What a member's ledger adds up to.
-    pub fn sum(&self, member: &Member<'c>, ledger: &Ledger<'c>) -> Result<DetailSum, PlanError> {
-        let mut sum = DetailSum::default();
-        for line in ledger.lines(&member.visible)? {
-            let (meter, date) = (line.meter.id, line.date);
-            let added = sum.add(line.usage, line.ipu);
-            added.ok_or(PlanError::TooLarge { meter, date })?;
-        }
-        Ok(sum)
     }
 
     /// What to read of one meter of one member, and where to put it.
@@ -358,7 +340,7 @@ impl<'c> MeterDetails<'c> {
         let used = self
             .sums
             .into_iter()
-            .filter(|(_, sum)| sum.usage != Total::ZERO);
+            .filter(|(_, sum)| sum.usage != Total::ZERO || !sum.ipu.is_zero());
         let line = |(key, sum): (LineKey, Sum<'c>)| DetailLine {
             organization,
             meter: sum.meter,

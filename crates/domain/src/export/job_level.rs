@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use super::column::{Column, Row, column, push, write_fixed, write_instant};
 use super::control::Control;
 use super::double::write_double;
+use super::scope::{self, Coverage};
 use super::{ExportRequest, PlanError, utc_date};
 use crate::aggregation::Aggregation;
 use crate::dimension::Dimension;
@@ -21,8 +22,9 @@ use crate::tree::Scope;
 pub enum JobCell {
     /// A dimension as sent, empty where there is none.
     Text(Dimension),
-    /// A dimension as sent, `0` where there is none.
-    TextOrZero(Dimension),
+    /// A dimension that is a number, without decimals; `0` where there is none, as sent where it is
+    /// no number.
+    Whole(Dimension),
     /// A dimension that is a number, as Java prints a double.
     Double(Dimension),
     /// The organization's id.
@@ -66,7 +68,7 @@ const DATA_INTEGRATION: &[Column<JobCell>] = &[
     column("Audit Time", JobCell::End),
     column(
         "OBM Task Time(s)",
-        JobCell::TextOrZero(Dimension::OverheadSeconds),
+        JobCell::Whole(Dimension::OverheadSeconds),
     ),
 ];
 
@@ -168,16 +170,16 @@ const APPLICATION_INTEGRATION: &[Column<ProcessCell>] = &[
     ),
 ];
 
-const METERED_DECIMALS: u32 = 6;
-const HOURS_DECIMALS: u32 = 10;
-const SECONDS_DECIMALS: u32 = 5;
+pub(super) const METERED_DECIMALS: u32 = 6;
+pub(super) const HOURS_DECIMALS: u32 = 10;
+pub(super) const SECONDS_DECIMALS: u32 = 5;
 
 /// How one job-level report of a request comes about.
 #[derive(Debug, Clone)]
 pub struct JobLevelPlan<'c> {
     /// Columns of the report.
     pub layout: JobLevelLayout,
-    /// What to read of each meter, ascending by time; the report merges them by time.
+    /// What to read of each meter, by organization and time; the report merges them in that order.
     pub meters: Vec<Vec<JobRead<'c>>>,
     meter: MeterId,
 }
@@ -201,9 +203,12 @@ impl<'c> JobLevelPlan<'c> {
         request: &ExportRequest,
         control: &'c Control,
         meter: Option<MeterId>,
+        linked: bool,
     ) -> Result<Vec<Self>, PlanError> {
+        let named = scope::meters(request, control, meter)?;
+        let coverage = Coverage::new(request, control, linked)?;
         let mut versions = BTreeMap::<MeterId, Vec<&'c Meter>>::new();
-        let wanted = |each: &&Meter| meter.is_none_or(|meter| each.id == meter);
+        let wanted = |each: &&Meter| named.is_empty() || named.contains(&each.id);
         for each in control.meters.iter().filter(wanted) {
             versions.entry(each.id).or_default().push(each);
         }
@@ -211,6 +216,9 @@ impl<'c> JobLevelPlan<'c> {
         for (id, mut versions) in versions {
             versions.sort_by_key(|version| version.valid.start);
             let Some(layout) = versions.last().and_then(|newest| newest.job_level) else {
+                if named.contains(&id) {
+                    return Err(PlanError::NoJobLevel(id));
+                }
                 continue;
             };
             let empty = || Self {
@@ -219,20 +227,9 @@ impl<'c> JobLevelPlan<'c> {
                 meter: id,
             };
             let report = reports.entry(place(layout, id)).or_insert_with(empty);
-            report.meters.push(reads(request, control, versions));
+            report.meters.push(reads(&coverage, control, &versions));
         }
-        match meter {
-            Some(meter) if reports.is_empty() => {
-                let is_known = control.meters.iter().any(|each| each.id == meter);
-                let unknown = PlanError::UnknownMeter(meter);
-                Err(if is_known {
-                    PlanError::NoJobLevel(meter)
-                } else {
-                    unknown
-                })
-            }
-            _ => Ok(reports.into_values().collect()),
-        }
+        Ok(reports.into_values().collect())
     }
 
     /// Name of the file.
@@ -266,9 +263,9 @@ impl<'c> JobLevelPlan<'c> {
             return PROCESS.to_vec();
         };
         let named = columns.iter().filter_map(|column| match column.cell {
-            JobCell::Text(dimension)
-            | JobCell::TextOrZero(dimension)
-            | JobCell::Double(dimension) => Some(dimension),
+            JobCell::Text(dimension) | JobCell::Whole(dimension) | JobCell::Double(dimension) => {
+                Some(dimension)
+            }
             JobCell::Start => Some(Dimension::Start),
             _ => None,
         });
@@ -290,17 +287,22 @@ fn place(layout: JobLevelLayout, meter: MeterId) -> (u8, Option<MeterId>) {
 }
 
 fn reads<'c>(
-    request: &ExportRequest,
+    coverage: &Coverage,
     control: &'c Control,
-    versions: Vec<&'c Meter>,
+    versions: &[&'c Meter],
 ) -> Vec<JobRead<'c>> {
-    let own = Scope::alone(request.requester).within(request.range());
-    let read = |meter: &'c Meter| JobRead {
+    let all = coverage.scope.organizations().into_iter();
+    let printed = all.filter(|id| coverage.prints(*id));
+    let read = |own: &Scope, meter: &'c Meter| JobRead {
         scope: own.within(meter.valid),
         meter,
         others: others(control, meter),
     };
-    let reads = versions.into_iter().map(read);
+    let reads = printed.flat_map(|id| {
+        let own = coverage.scope.only(id);
+        let versions = versions.iter().map(|meter| read(&own, meter));
+        versions.collect::<Vec<_>>()
+    });
     reads
         .filter(|read| !read.scope.entries().is_empty())
         .collect()
@@ -350,8 +352,12 @@ impl Row for JobRow<'_> {
     fn write(&self, cell: JobCell, text: &mut String) {
         match cell {
             JobCell::Text(dimension) => text.push_str(self.dimension(dimension).unwrap_or("")),
-            JobCell::TextOrZero(dimension) => {
-                text.push_str(self.dimension(dimension).unwrap_or("0"));
+            JobCell::Whole(dimension) => {
+                let sent = self.dimension(dimension).unwrap_or("0");
+                match sent.parse::<Quantity>() {
+                    Ok(number) => write_fixed(number.into(), 0, text),
+                    Err(_) => text.push_str(sent),
+                }
             }
             JobCell::Double(dimension) => {
                 let sent = self.dimension(dimension).unwrap_or("");
@@ -404,23 +410,24 @@ pub struct ProcessDay {
     hours: Total,
 }
 
-/// Gathers events into lines by process and day.
+/// Gathers events into lines by process and day, one organization after the other.
 #[derive(Debug, Default)]
 pub struct ProcessDays {
-    date: Option<Date>,
+    day: Option<(OrganizationId, Date)>,
     rows: BTreeMap<[Option<Box<str>>; PROCESS.len()], ProcessDay>,
 }
 
 impl ProcessDays {
-    /// Adds the next event by time; gives the day before when it starts another one.
+    /// Adds the next event by organization and time; gives the day before when it starts another.
     pub fn add(&mut self, row: &JobRow<'_>) -> Vec<ProcessDay> {
         let date = utc_date(row.time);
-        let done = if self.date == Some(date) {
+        let day = Some((row.organization, date));
+        let done = if self.day == day {
             Vec::new()
         } else {
             self.finish()
         };
-        self.date = Some(date);
+        self.day = day;
         let process = PROCESS.map(|dimension| row.dimension(dimension).map(Box::from));
         let day = self
             .rows

@@ -62,7 +62,8 @@ pub struct Ledger<'c> {
 struct Stretch<'c> {
     start: Timestamp,
     meter: &'c Meter,
-    fold: Fold,
+    /// What was read; `None` for a day on which nothing was used.
+    fold: Option<Fold>,
 }
 
 /// What a meter has used of its tiers.
@@ -83,12 +84,8 @@ impl<'c> UsageRead<'c> {
 }
 
 impl<'c> Ledger<'c> {
-    /// An empty ledger for the days of `range`, for all metered usage of `organization`.
-    pub fn new(control: &'c Control, organization: &'c Organization, range: TimeRange) -> Self {
-        Self::of(control, organization, range, |_| true)
-    }
-
-    /// The same for those meters alone that pass.
+    /// An empty ledger for the days of `range`, for usage of `organization` by the meters that
+    /// pass.
     pub(super) fn of(
         control: &'c Control,
         organization: &'c Organization,
@@ -184,10 +181,15 @@ impl<'c> Ledger<'c> {
     pub fn add(&mut self, read: &UsageRead<'c>, meter: usize, day: Timestamp, fold: Fold) {
         let (meter, start) = read.stretch(meter, day);
         let stretches = self.days.entry((meter.id, utc_date(day))).or_default();
-        stretches.push(Stretch { start, meter, fold });
+        stretches.push(Stretch {
+            start,
+            meter,
+            fold: Some(fold),
+        });
     }
 
-    /// Adds an empty day wherever a meter in use that prints zeros has none, up to `as_of`.
+    /// Adds an empty day wherever a meter that prints zeros has none, from the first day asked for
+    /// to that of `as_of`; [`Self::lines`] shows those of meters in use.
     pub fn fill_zero_days(&mut self, as_of: AsOf) {
         let in_use: BTreeSet<_> = self.days.keys().map(|(meter, _)| *meter).collect();
         let zero = self.meters.iter().filter(|meter| meter.zero_rows);
@@ -199,7 +201,7 @@ impl<'c> Ledger<'c> {
             for meter in zero.iter().filter(|meter| meter.valid.contains(start)) {
                 let stretches = self.days.entry((meter.id, date)).or_default();
                 if stretches.is_empty() {
-                    let fold = Fold::new(meter.rule.aggregation);
+                    let fold = None;
                     stretches.push(Stretch { start, meter, fold });
                 }
             }
@@ -209,10 +211,12 @@ impl<'c> Ledger<'c> {
 
     /// The lines of the days asked for, by date and meter, counting only usage inside `visible`.
     ///
-    /// What lies outside still fills tiers: they belong to the organization, not to who looks.
+    /// What lies outside still fills tiers: they belong to the organization, not to who looks. A day
+    /// without usage has a line when it was filled, for a meter in use inside `visible`.
     pub fn lines(&self, visible: &[TimeRange]) -> Result<Vec<DayLine<'c>>, PlanError> {
         let mut lines = Vec::with_capacity(self.days.len());
         let mut used: Option<(MeterId, Used)> = None;
+        let in_use = self.in_use(visible);
         for (&(meter, date), stretches) in &self.days {
             let period = self.organization.billing_period(date);
             let before = match used {
@@ -227,7 +231,8 @@ impl<'c> Ledger<'c> {
             priced.ok_or(PlanError::TooLarge { meter, date })?;
             used = Some((meter, day.used));
             let is_used = day.usage != Total::ZERO || !day.ipu.is_zero();
-            let shown = is_used || day.meter.is_some_and(|meter| meter.zero_rows);
+            let is_zero_row = day.meter.is_some_and(|meter| meter.zero_rows);
+            let shown = is_used || (is_zero_row && in_use.contains(&meter));
             let inside = self.range.contains(midnight(date));
             if let Some(meter) = day.meter.filter(|_| inside && shown) {
                 let (usage, ipu, price, parts) = (day.usage, day.ipu, day.price, day.parts);
@@ -245,6 +250,17 @@ impl<'c> Ledger<'c> {
         Ok(lines)
     }
 
+    /// The meters used on the days asked for, as far as one sees.
+    fn in_use(&self, visible: &[TimeRange]) -> BTreeSet<MeterId> {
+        let is_seen = |stretch: &Stretch<'_>| {
+            let is_visible = visible.iter().any(|range| range.contains(stretch.start));
+            stretch.fold.is_some() && is_visible && self.range.contains(stretch.start)
+        };
+        let days = self.days.iter();
+        let used = days.filter(|(_, stretches)| stretches.iter().any(is_seen));
+        used.map(|((meter, _), _)| *meter).collect()
+    }
+
     fn price_day(
         &self,
         stretches: &[Stretch<'c>],
@@ -255,7 +271,8 @@ impl<'c> Ledger<'c> {
         let additive = |stretch: &Stretch<'_>| stretch.meter.rule.aggregation.is_additive();
         if stretches.iter().all(additive) {
             for stretch in stretches {
-                let usage = stretch.fold.value().unwrap_or(Total::ZERO);
+                let fold = stretch.fold.as_ref();
+                let usage = fold.and_then(Fold::value).unwrap_or(Total::ZERO);
                 day.add(&self.prices, stretch, usage, is_visible(stretch.start))?;
             }
             return Some(());
@@ -298,7 +315,8 @@ fn merged<'s, 'c: 's>(
     let mut whole = Fold::new(aggregation);
     stretches
         .filter(|stretch| stretch.meter.rule.aggregation == aggregation)
-        .for_each(|stretch| whole.merge(stretch.fold.clone()));
+        .filter_map(|stretch| stretch.fold.clone())
+        .for_each(|fold| whole.merge(fold));
     whole
 }
 

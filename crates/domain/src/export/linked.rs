@@ -3,8 +3,9 @@
 //! A roll-up repeats what the children's own rows say, so nothing may add it to them: its category,
 //! like that of the fees, is ORGS.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::control::{Control, Organization, PriceList};
@@ -79,9 +80,17 @@ pub struct RollUps {
 
 /// One organization that lay under another for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Child {
-    pub(crate) parent: OrganizationId,
-    pub(crate) valid: TimeRange,
+pub struct Child {
+    /// The organization above.
+    pub parent: OrganizationId,
+    /// When, as far as the requester sees the one above.
+    pub valid: TimeRange,
+}
+
+/// The meter of roll-up rows in which children of a kind count, if they do.
+pub fn roll_up_meter(child: OrganizationKind) -> Option<MeterId> {
+    let found = ROLL_UPS.iter().find(|meter| meter.child == child);
+    found.map(LinkedMeter::meter_id)
 }
 
 impl RollUps {
@@ -125,7 +134,7 @@ impl RollUps {
 
 /// The fee rows of a parent whose own rows are seen in `visible`, within the days of `range`.
 ///
-/// A child counts on the first day of each billing period and on the day it came, once a period.
+/// A child counts on the first day of each billing period or on the day it came, once a period.
 pub(crate) fn fee_rows<'c>(
     control: &'c Control,
     parent: &'c Organization,
@@ -135,13 +144,8 @@ pub(crate) fn fee_rows<'c>(
     let prices = PriceList::new(&control.rates, RateKind::Ipu, parent.id);
     let mut rows = Vec::new();
     for fee in &FEES {
-        let counts = fee_days(control, parent, fee.child, range);
-        let seen = counts.into_iter().filter(|(date, _)| {
-            let start = midnight(*date);
-            visible.iter().any(|range| range.contains(start))
-        });
-        for (date, children) in seen {
-            let usage = Total::whole(children.len() as u64);
+        for (date, children) in fee_days(control, parent, fee.child, range, visible) {
+            let usage = Total::whole(children);
             let rate = prices.at(fee.meter_id(), midnight(date));
             let tier = rate.and_then(|rate| rate.tiers.first());
             let price = tier.map_or_else(default_price, |tier| tier.price);
@@ -167,35 +171,58 @@ fn default_price() -> Quantity {
     Quantity::from_units(units).expect("the fee is small")
 }
 
-/// The days fees are due, with the children counted on each.
+/// The days fees are due, with the number of children counted on each.
 fn fee_days(
     control: &Control,
     parent: &Organization,
     kind: OrganizationKind,
     range: TimeRange,
-) -> BTreeMap<Date, BTreeSet<OrganizationId>> {
-    let mut days = BTreeMap::<_, BTreeSet<_>>::new();
-    let (Some(start), Some(end)) = (range.start, range.end) else {
-        return days;
-    };
-    let is_kind = |id| {
-        control
-            .organization(id)
-            .is_some_and(|child| child.kind == kind)
-    };
-    let edges = control.edges.iter().filter(|edge| edge.parent == parent.id);
-    for edge in edges.filter(|edge| is_kind(edge.child)) {
-        let came = edge.valid.start.map(utc_date);
-        let mut period = parent.billing_period(utc_date(start));
-        while midnight(period.start) < end {
-            let due = came.map_or(period.start, |came| came.max(period.start));
-            let lies_under = due < period.end && !edge.valid.is_empty();
-            let stays = edge.valid.end.is_none_or(|gone| midnight(due) < gone);
-            if lies_under && stays && range.contains(midnight(due)) {
-                days.entry(due).or_default().insert(edge.child);
-            }
-            period = parent.billing_period(period.end);
+    visible: &[TimeRange],
+) -> BTreeMap<Date, u64> {
+    let mut days = BTreeMap::new();
+    for (due, _) in fees_due(control, parent, kind, range) {
+        let is_visible = visible.iter().any(|range| range.contains(due));
+        if is_visible && range.contains(due) {
+            *days.entry(utc_date(due)).or_default() += 1;
         }
     }
     days
+}
+
+/// The first instant each child of a kind was there in each billing period that touches `range`.
+fn fees_due(
+    control: &Control,
+    parent: &Organization,
+    kind: OrganizationKind,
+    range: TimeRange,
+) -> Vec<(Timestamp, OrganizationId)> {
+    let is_kind = |id| {
+        let child = control.organization(id);
+        child.is_some_and(|child| child.kind == kind)
+    };
+    let edges = control.edges.iter().filter(|edge| edge.parent == parent.id);
+    let edges: Vec<_> = edges.filter(|edge| is_kind(edge.child)).collect();
+    let mut due = Vec::new();
+    let (Some(start), Some(end)) = (range.start, range.end) else {
+        return due;
+    };
+    let mut period = parent.billing_period(utc_date(start));
+    while midnight(period.start) < end {
+        let days = TimeRange::between(midnight(period.start), midnight(period.end));
+        let mut came = BTreeMap::new();
+        for edge in &edges {
+            let there = edge.valid.intersect(&days);
+            if let Some(first) = there.start.filter(|_| !there.is_empty()) {
+                let earliest = came.entry(edge.child).or_insert(first);
+                *earliest = first.min(*earliest);
+            }
+        }
+        due.extend(came.into_iter().map(|(child, first)| (first, child)));
+        let next = parent.billing_period(period.end);
+        if next.start <= period.start {
+            break;
+        }
+        period = next;
+    }
+    due
 }

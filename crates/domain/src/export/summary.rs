@@ -1,6 +1,6 @@
 //! The summary: usage per organization, day and meter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -8,8 +8,9 @@ use jiff::civil::Date;
 use super::column::{Column, NULL, Row, column, write_day, write_fixed};
 use super::control::{Control, Organization};
 use super::ledger::{DayLine, Ledger};
-use super::linked::{Child, RollUps, fee_rows};
+use super::linked::{self, Child, RollUps, fee_rows};
 use super::recount::Recount;
+use super::scope::{self, Coverage};
 use super::{AsOf, ExportRequest, PlanError};
 use crate::ids::{MeterId, OrganizationId};
 use crate::meter::Meter;
@@ -65,9 +66,9 @@ pub const SUMMARY: &[Column<SummaryCell>] = &[
     column("IPURate", SummaryCell::Price),
 ];
 
-const USAGE_DECIMALS: u32 = 10;
-const IPU_DECIMALS: u32 = 12;
-const PRICE_DECIMALS: u32 = 6;
+pub(super) const USAGE_DECIMALS: u32 = 10;
+pub(super) const IPU_DECIMALS: u32 = 12;
+pub(super) const PRICE_DECIMALS: u32 = 6;
 
 /// One line of a summary.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +91,13 @@ pub struct SummaryRow<'c> {
     pub scalar: &'c str,
     /// Category of the unit.
     pub category: &'c str,
+}
+
+impl SummaryRow<'_> {
+    /// Whether it is a roll-up or a fee, which no usage of the organization's own stands behind.
+    pub fn is_linked(&self) -> bool {
+        linked::is_linked(self.meter_id)
+    }
 }
 
 impl Row for SummaryRow<'_> {
@@ -141,6 +149,8 @@ pub struct SummaryPlan<'c> {
     requester: OrganizationId,
     pub(super) control: &'c Control,
     pub(super) range: TimeRange,
+    /// The meters wanted; empty for all, and only then with roll-ups and fees.
+    meters: BTreeSet<MeterId>,
     as_of: AsOf,
 }
 
@@ -151,9 +161,17 @@ pub struct Member<'c> {
     pub organization: &'c Organization,
     /// Whether it has rows of its own, or only counts in its parent's.
     pub is_printed: bool,
-    pub(super) visible: Vec<TimeRange>,
+    /// When the requester sees it, within the days asked for.
+    pub visible: Vec<TimeRange>,
     scope: Scope,
     parents: Vec<Child>,
+}
+
+impl Member<'_> {
+    /// When its usage is seen.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
 }
 
 impl<'c> SummaryPlan<'c> {
@@ -165,27 +183,27 @@ impl<'c> SummaryPlan<'c> {
         combined: bool,
     ) -> Result<Self, PlanError> {
         let requester = request.requester;
-        let missing = PlanError::UnknownOrganization(requester);
-        control.organization(requester).ok_or(missing)?;
         let range = request.range();
-        let scope = Scope::under(requester, &control.edges).within(range);
+        let coverage = Coverage::new(request, control, linked)?;
+        let meters = scope::meters(request, control, None)?;
+        let scope = &coverage.scope;
         let edges = edges_by_child(control);
         let members = scope.organizations().into_iter().filter_map(|id| {
             let edges = edges.get(&id).map_or(&[][..], Vec::as_slice);
             let parents = edges
                 .iter()
-                .flat_map(|edge| parents_of(edge, &scope))
+                .flat_map(|edge| parents_of(edge, scope))
                 .collect();
             Some(Member {
                 organization: control.organization(id)?,
-                is_printed: linked || id == requester,
-                visible: ranges_of(id, &scope).collect(),
+                is_printed: coverage.prints(id),
+                visible: ranges_of(id, scope).collect(),
                 scope: scope.only(id),
                 parents,
             })
         });
         let counts = |member: &Member<'_>| {
-            let feeds = |child: &Child| linked || child.parent == requester;
+            let feeds = |child: &Child| meters.is_empty() && coverage.prints(child.parent);
             member.is_printed || member.parents.iter().any(feeds)
         };
         let mut members: Vec<_> = members.filter(counts).collect();
@@ -196,6 +214,7 @@ impl<'c> SummaryPlan<'c> {
             requester,
             control,
             range,
+            meters,
             as_of,
         })
     }
@@ -211,25 +230,53 @@ impl<'c> SummaryPlan<'c> {
             .collect()
     }
 
+    /// Whether nothing is left to give out without a member.
+    pub fn is_only(&self, member: &Member<'_>) -> bool {
+        let printed = self.members.iter().filter(|each| each.is_printed);
+        member.is_printed && printed.count() == 1
+    }
+
     /// Who asked: its own usage is never left out.
     pub fn requester(&self) -> OrganizationId {
         self.requester
     }
 
+    /// Whether a meter is among those asked for.
+    pub(super) fn wants(&self, meter: MeterId) -> bool {
+        self.meters.is_empty() || self.meters.contains(&meter)
+    }
+
     /// A second count of what a member's rows hold, of one meter or of all.
     pub fn recount(&self, member: &Member<'c>, meter: Option<MeterId>) -> Recount<'c> {
-        let wanted = |each: &&Meter| meter.is_none_or(|meter| each.id == meter);
-        let meters = self.control.meters.iter().filter(wanted);
-        Recount::new(member.scope.clone(), meters)
+        let wanted =
+            |each: &Meter| self.wants(each.id) && meter.is_none_or(|meter| each.id == meter);
+        let days = (self.range, self.borders(member));
+        Recount::new(self.control, member.organization, days, wanted)
+    }
+
+    /// The organizations in whose roll-ups a member counts, and when: in none where meters were
+    /// chosen, since what children used of some alone is no roll-up.
+    pub fn parents<'m>(&self, member: &'m Member<'c>) -> &'m [Child] {
+        if self.meters.is_empty() {
+            &member.parents
+        } else {
+            &[]
+        }
+    }
+
+    /// The instants at which a member's place in the tree changes.
+    fn borders(&self, member: &Member<'c>) -> Vec<Timestamp> {
+        let parents = self.parents(member).iter().map(|child| &child.valid);
+        let ranges = member.visible.iter().chain(parents);
+        let borders = ranges.flat_map(|range| [range.start, range.end]);
+        borders.flatten().collect()
     }
 
     /// An empty ledger for one member, and the instants at which its place in the tree changes.
     pub fn ledger(&self, member: &Member<'c>) -> (Ledger<'c>, Vec<Timestamp>) {
-        let ledger = Ledger::new(self.control, member.organization, self.range);
-        let parents = member.parents.iter().map(|child| &child.valid);
-        let ranges = member.visible.iter().chain(parents);
-        let borders = ranges.flat_map(|range| [range.start, range.end]).flatten();
-        (ledger, borders.collect())
+        let wanted = |meter: &Meter| self.wants(meter.id);
+        let ledger = Ledger::of(self.control, member.organization, self.range, wanted);
+        (ledger, self.borders(member))
     }
 
     /// Prices what was read for one member, adds it to its parents, and gives its rows by date and
@@ -242,7 +289,7 @@ impl<'c> SummaryPlan<'c> {
     ) -> Result<Vec<SummaryRow<'c>>, PlanError> {
         ledger.fill_zero_days(self.as_of);
         let kind = member.organization.kind;
-        for child in &member.parents {
+        for child in self.parents(member) {
             let lines = ledger.lines(&[child.valid])?;
             roll_ups.add(child.parent, kind, &lines)?;
         }
@@ -253,7 +300,7 @@ impl<'c> SummaryPlan<'c> {
         let organization = member.organization;
         let mut rows: Vec<_> = lines.iter().map(|line| row(organization, line)).collect();
         rows.extend(roll_ups.rows(organization));
-        if organization.kind != OrganizationKind::SubOrganization {
+        if self.meters.is_empty() && organization.kind != OrganizationKind::SubOrganization {
             rows.extend(fee_rows(
                 self.control,
                 organization,

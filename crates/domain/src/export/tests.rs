@@ -1,7 +1,11 @@
 //! Plans as small stories: what was declared and used, and the rows that come out.
 
+mod chosen;
 mod detail;
+mod linked;
 mod summary;
+mod usage;
+mod zeros;
 
 use std::collections::BTreeMap;
 
@@ -12,7 +16,7 @@ use crate::aggregation::{Aggregation, Fold};
 use crate::billing::{BillingCycle, CycleLength};
 use crate::ids::RateId;
 use crate::meter::{JobLevelLayout, Meter, ReadingRule, Scalar};
-use crate::quantity::Quantity;
+use crate::quantity::{Amount, Quantity, Total};
 use crate::rate::{Rate, RateKind, Tier};
 use crate::tree::{Edge, OrganizationKind};
 
@@ -89,9 +93,10 @@ impl Story {
             "sandbox" => OrganizationKind::Sandbox,
             _ => OrganizationKind::SubOrganization,
         };
+        let annual = words.get(3).map(|month| month.parse().unwrap());
         let billing = BillingCycle {
             anchor_day: words.get(2).map_or(1, |day| day.parse().unwrap()),
-            length: CycleLength::Monthly,
+            length: annual.map_or(CycleLength::Monthly, CycleLength::Annual),
         };
         self.control.organizations.push(Organization {
             id: organization_id(words[0]),
@@ -179,6 +184,7 @@ impl Story {
             requester: organization_id(requester),
             first: first.parse().unwrap(),
             last: last.parse().unwrap(),
+            parameters: Parameters::default(),
         }
     }
 
@@ -199,6 +205,36 @@ impl Story {
         }
     }
 
+    /// Fails unless usage and worth by meter are what a second reading gives.
+    fn recount<'c>(
+        &self,
+        plan: &SummaryPlan<'c>,
+        member: &Member<'c>,
+        meter: Option<MeterId>,
+        rows: impl Iterator<Item = (MeterId, Total, Amount)>,
+    ) {
+        let mut recount = plan.recount(member, meter);
+        for read in recount.reads() {
+            for (place, meter) in read.meters.iter().enumerate() {
+                for (sequence, (organization, of, time, quantity)) in (0..).zip(&self.events) {
+                    let counts = *of == meter.id && meter.valid.contains(*time);
+                    if counts && read.scope.contains(*organization, *time) {
+                        let mut fold = Fold::new(meter.rule.aggregation);
+                        fold.add(*quantity, *time, sequence);
+                        let window = (read.grouping != Grouping::Whole).then_some(*time);
+                        recount.add(&read, place, window, fold);
+                    }
+                }
+            }
+        }
+        let mut sums = BTreeMap::<_, DetailSum>::new();
+        for (meter, usage, ipu) in rows {
+            sums.entry(meter).or_default().add(usage, ipu).unwrap();
+        }
+        let found = recount.difference(&member.visible, &sums).unwrap();
+        assert!(found.is_none(), "{found:?}");
+    }
+
     fn rows<T>(&self, request: &ExportRequest, print: impl Fn(&SummaryRow<'_>) -> T) -> Vec<T> {
         let as_of = AsOf {
             sequence: 0,
@@ -217,6 +253,11 @@ impl Story {
                 self.totals(&mut ledger, &read);
             }
             let rows = plan.rows(member, ledger, &mut roll_ups).unwrap();
+            if member.is_printed {
+                let own = rows.iter().filter(|row| !row.is_linked());
+                let own = own.map(|row| (row.meter_id, row.usage.unwrap(), row.ipu));
+                self.recount(&plan, member, None, own);
+            }
             printed.extend(rows.iter().map(&print));
         }
         printed
@@ -229,6 +270,7 @@ fn letter(id: &str) -> &str {
         "13" => "A",
         "14" => "B",
         "15" => "C",
+        "16" => "D",
         "1F" => "M",
         "1G" => "N",
         "1H" => "O",

@@ -19,6 +19,7 @@ impl Build<'_> {
         let mut names = plan.files.file_names().into_iter();
         let (members, is_combined) = (&plan.files.members, plan.files.combined);
         for (done, member) in members.iter().enumerate() {
+            self.gauge.enter(done, members.len())?;
             let name = (done == 0 || !is_combined).then(|| names.next()).flatten();
             if is_combined && done == 0 {
                 self.start_detail(plan.detail, name.clone())?;
@@ -33,7 +34,6 @@ impl Build<'_> {
                 }
                 Detail::Asset => self.assets(plan, member, file)?,
             }
-            self.gauge.advance(done + 1, members.len())?;
         }
         if is_combined {
             self.end_detail()?;
@@ -55,7 +55,7 @@ impl Build<'_> {
 
     fn project_days<'c>(&self, plan: &DetailPlan<'c>, member: &Member<'c>) -> Result<ProjectDays> {
         let mut days = ProjectDays::default();
-        for meter in &plan.meters {
+        for (done, meter) in plan.meters.iter().enumerate() {
             let lines = self.lines(plan, member, *meter)?;
             if let Some(date) = lines.first().map(|line| line.date) {
                 let too_large = PlanError::TooLarge {
@@ -64,6 +64,7 @@ impl Build<'_> {
                 };
                 days.add(lines).ok_or(too_large)?;
             }
+            self.gauge.advance(done + 1, plan.meters.len() + 1)?;
         }
         Ok(days)
     }
@@ -82,7 +83,7 @@ impl Build<'_> {
         let mut is_apart = self.file.rows == 0;
         for row in days.rows(member.organization) {
             if !std::mem::replace(&mut is_apart, true) {
-                self.archive.write(None, b"\n")?;
+                self.gap()?;
             }
             self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(row.ipu));
             self.row(Some(row.date), PROJECT_FOLDER, &row)?;
@@ -99,17 +100,28 @@ impl Build<'_> {
         member: &Member<'_>,
         file: Option<String>,
     ) -> Result<()> {
-        self.start_detail(Detail::Asset, file)?;
-        for meter in &plan.meters {
+        let has_file = file.is_some();
+        if has_file {
+            self.start_detail(Detail::Asset, file)?;
+        }
+        let mut is_apart = self.file.rows == 0;
+        for (done, meter) in plan.meters.iter().enumerate() {
             for line in self.lines(plan, member, *meter)? {
+                if !std::mem::replace(&mut is_apart, true) {
+                    self.gap()?;
+                }
                 self.file.ipu = self.file.ipu.and_then(|sum| sum.checked_add(line.ipu));
                 self.row(Some(line.date), ASSET, &line)?;
             }
+            self.gauge.advance(done + 1, plan.meters.len())?;
         }
-        self.end_detail()
+        if has_file {
+            self.end_detail()?;
+        }
+        Ok(())
     }
 
-    /// The lines of one meter, worth what its summary says and counted a second time.
+    /// The lines of one meter, counted a second time.
     fn lines<'c>(
         &self,
         plan: &DetailPlan<'c>,
@@ -139,7 +151,6 @@ impl Build<'_> {
                 }
             }
         }
-        self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
         let lines = details.lines()?;
         let mut sum = DetailSum::default();
         for line in &lines {
@@ -147,9 +158,8 @@ impl Build<'_> {
             let added = sum.add(line.usage, line.ipu);
             added.ok_or_else(|| too_large(date))?;
         }
-        self.compare_with_summary(plan, member, meter, &sum)?;
-        let rows = BTreeMap::from([(meter, sum.usage)]);
-        self.recount(member, plan.files.recount(member, Some(meter)), &rows)?;
+        let recount = self.recount(plan.files.recount(member, Some(meter)))?;
+        self.compare(member, &recount, &BTreeMap::from([(meter, sum)]))?;
         Ok(lines)
     }
 
@@ -172,7 +182,7 @@ impl Build<'_> {
                 let keys = keys.map(|value| value.map(str::to_owned)).collect();
                 details.add_event(read, row.time, &keys, Total::from(quantity))?;
             }
-            self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
+            self.gauge.check()?;
         }
         Ok(())
     }

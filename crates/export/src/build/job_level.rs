@@ -1,4 +1,4 @@
-//! The job-level reports: events of one or more meters, merged by time.
+//! The job-level reports: events of one or more meters, merged by organization and time.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,13 @@ use domain::Timestamp;
 use domain::aggregation::Fold;
 use domain::dimension::Dimension;
 use domain::export::{JobLevelPlan, JobRead, JobRow, ProcessDay, ProcessDays, utc_date};
+use domain::ids::OrganizationId;
 use domain::quantity::{Quantity, Total};
 use futures::StreamExt;
 use usage::query::{Batch, Batches};
 
 use super::Build;
+use super::way::Way;
 use crate::error::{Error, Result};
 
 /// Rows written between two looks at the gauge.
@@ -19,6 +21,7 @@ const GAUGE_ROWS: u64 = 1024;
 impl Build<'_> {
     pub(super) fn job_level(&mut self, plans: &[JobLevelPlan<'_>]) -> Result<()> {
         for (done, plan) in plans.iter().enumerate() {
+            self.gauge.enter(done, plans.len())?;
             let name = Some(plan.file_name());
             match plan.job_columns() {
                 Some(columns) => self.start(name, columns)?,
@@ -27,13 +30,12 @@ impl Build<'_> {
             self.merge(plan)?;
             let metered = self.file.usage.fixed(12);
             self.end(BTreeMap::from([("metered", metered)]))?;
-            self.gauge.advance(done + 1, plans.len())?;
         }
         Ok(())
     }
 
     fn merge(&mut self, plan: &JobLevelPlan<'_>) -> Result<()> {
-        let dimensions = plan.dimensions();
+        let (dimensions, way) = (plan.dimensions(), Way::of(&plan.meters));
         let mut processes = ProcessDays::default();
         let mut cursors: Vec<_> = plan.meters.iter().map(|reads| Cursor::new(reads)).collect();
         for cursor in &mut cursors {
@@ -48,7 +50,7 @@ impl Build<'_> {
                 cursor.step(self, &dimensions)?;
             }
             if self.file.rows.is_multiple_of(GAUGE_ROWS) {
-                self.gauge.advance(usize::from(self.gauge.percent()), 100)?;
+                self.gauge.advance(way.done(head), way.whole())?;
             }
         }
         self.process_days(plan, &processes.finish())
@@ -93,6 +95,9 @@ impl Build<'_> {
         Ok(())
     }
 }
+
+/// What rows are ordered by: organization, audit time and sequence.
+pub(super) type Head = (OrganizationId, Timestamp, u64);
 
 /// Where the reading of one meter stands.
 struct Cursor<'p, 'c> {
@@ -148,16 +153,18 @@ impl<'p, 'c> Cursor<'p, 'c> {
     }
 
     /// What the row is ordered by; `None` after the last.
-    fn head(&self) -> Option<(Timestamp, u64)> {
-        let batch = self.batch.as_ref()?;
-        Some((batch.time(self.index), batch.sequence(self.index)))
+    fn head(&self) -> Option<Head> {
+        let ((read, _), batch) = (self.read.as_ref()?, self.batch.as_ref()?);
+        let organization = read.scope.entries().first()?.organization;
+        let (time, sequence) = (batch.time(self.index), batch.sequence(self.index));
+        Some((organization, time, sequence))
     }
 
     /// Adds the current row to what was listed of its meter version.
     fn note(&mut self) {
         let quantity = self.quantity();
         let head = self.head();
-        if let (Some(listed), Some(quantity), Some((time, sequence))) =
+        if let (Some(listed), Some(quantity), Some((_, time, sequence))) =
             (&mut self.listed, quantity, head)
         {
             listed.add(quantity, time, sequence);

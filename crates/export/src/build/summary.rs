@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use domain::export::{Ledger, Member, RollUps, SUMMARY, SummaryPlan, SummaryRow};
+use domain::export::{
+    DetailSum, Ledger, Member, PlanError, RollUps, SUMMARY, SummaryPlan, SummaryRow,
+};
+use domain::ids::MeterId;
 use domain::quantity::Total;
 
 use super::Build;
+use super::recount::RolledUp;
 use crate::error::Result;
 
 impl Build<'_> {
     pub(super) fn summary(&mut self, plan: &SummaryPlan<'_>) -> Result<()> {
         let mut names = plan.file_names().into_iter();
-        let mut roll_ups = RollUps::default();
+        let (mut roll_ups, mut rolled_up) = (RollUps::default(), RolledUp::default());
         if plan.combined {
             self.start(names.next(), SUMMARY)?;
         }
         for (done, member) in plan.members.iter().enumerate() {
+            self.gauge.enter(done, plan.members.len())?;
             let has_file = member.is_printed && !plan.combined;
             let name = has_file.then(|| names.next()).flatten();
-            let rows = self.member_rows(plan, member, &mut roll_ups);
+            let rows = self.member_rows(plan, member, (&mut roll_ups, &mut rolled_up));
             let Some(rows) = self.unless_missing(plan, member, rows)? else {
                 continue;
             };
@@ -28,11 +33,10 @@ impl Build<'_> {
                 self.end_summary()?;
             } else if !rows.is_empty() {
                 if self.file.rows > 0 {
-                    self.archive.write(None, b"\n")?;
+                    self.gap()?;
                 }
                 self.summary_rows(&rows)?;
             }
-            self.gauge.advance(done + 1, plan.members.len())?;
         }
         if plan.combined {
             self.end_summary()?;
@@ -41,22 +45,24 @@ impl Build<'_> {
     }
 
     /// The rows of one member, read, priced and counted a second time.
+    ///
+    /// Both readings come first: a member that cannot be read leaves no trace in its parents' sums.
     fn member_rows<'c>(
         &self,
         plan: &SummaryPlan<'c>,
         member: &Member<'c>,
-        roll_ups: &mut RollUps,
+        (roll_ups, rolled_up): (&mut RollUps, &mut RolledUp),
     ) -> Result<Vec<SummaryRow<'c>>> {
         let ledger = self.read(plan, member)?;
+        let recount = self.recount(plan.recount(member, None))?;
+        self.gauge.advance(1, 3)?;
         let rows = plan.rows(member, ledger, roll_ups)?;
+        self.roll_up(plan, member, &recount, rolled_up)?;
         if member.is_printed {
-            let mut sums = BTreeMap::new();
-            for row in &rows {
-                let sum = sums.entry(row.meter_id).or_insert(Total::ZERO);
-                *sum += row.usage.unwrap_or(Total::ZERO);
-            }
-            self.recount(member, plan.recount(member, None), &sums)?;
+            self.compare(member, &recount, &own_sums(&rows)?)?;
+            self.compare_roll_ups(member, &rows, rolled_up)?;
         }
+        self.gauge.advance(2, 3)?;
         Ok(rows)
     }
 
@@ -83,4 +89,16 @@ impl Build<'_> {
         let ipu = self.file.ipu.map(|ipu| ("ipu", ipu.fixed(24)));
         self.end([usage].into_iter().chain(ipu).collect())
     }
+}
+
+/// What the rows of an organization's own meters add up to.
+fn own_sums(rows: &[SummaryRow<'_>]) -> Result<BTreeMap<MeterId, DetailSum>> {
+    let mut sums = BTreeMap::<_, DetailSum>::new();
+    for row in rows.iter().filter(|row| !row.is_linked()) {
+        let (meter, date) = (row.meter_id, row.date);
+        let sum = sums.entry(meter).or_default();
+        let added = sum.add(row.usage.unwrap_or(Total::ZERO), row.ipu);
+        added.ok_or(PlanError::TooLarge { meter, date })?;
+    }
+    Ok(sums)
 }

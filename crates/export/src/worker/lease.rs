@@ -1,107 +1,41 @@
-//! How long a worker has a job: the lease is kept while it works, and given up in order.
+//! Keeping a job's lease: proof of life, and how far the worker is.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::ids::ExportId;
-use metadata::{Claimed, ExportStatus, Progress, Settlement};
-use tracing::Instrument;
+use metadata::{Claimed, ExportStatus, Progress};
+use tokio::sync::broadcast;
+use tokio::time::Instant;
 
-use super::{Worker, chain, reason};
+use super::{Worker, taken_over};
 use crate::build::Gauge;
 use crate::error::{Error, Result};
 
-/// Times a job is tried before it counts as failed.
-const ATTEMPTS_MAX: u32 = 5;
-/// Milliseconds until a job that met a passing failure is tried again.
-const RETRY_MS: u32 = 2_000;
+/// Time between two looks at how far a job is.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 impl Worker {
-    /// Makes a claimed job's artifact while the lease is kept, and ends the job either way.
-    ///
-    /// What is logged meanwhile names the request that asked for the job.
-    pub(crate) async fn work(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
-        let request_id = claimed.export.request.request_id.map(|id| id.to_string());
-        let span = tracing::info_span!("job", request.id = request_id);
-        self.work_through(claimed, gauge).instrument(span).await
-    }
-
-    async fn work_through(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
-        let started = Instant::now();
-        let export = claimed.export.id;
-        let made = tokio::select! {
-            made = self.make(claimed, gauge) => made,
-            lost = self.keep_lease(claimed, gauge) => Err(lost),
-        };
-        let ended = match made {
-            Ok(made) => {
-                let rows = made.rows;
-                self.settle(claimed, made).await.map(|()| rows)
-            }
-            Err(error) => Err(error),
-        };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match ended {
-            Ok(rows) => {
-                tracing::info!(export.id = %export, duration_ms, rows, "export {export} is ready");
-                Ok(())
-            }
-            Err(error) => {
-                gauge.stop();
-                self.give_up(claimed, gauge, error).await
-            }
-        }
-    }
-
-    /// What becomes of a job that could not be made: another try, or its end.
-    ///
-    /// The causes go to the log; the caller learns what failed, not the paths of this machine.
-    async fn give_up(&self, claimed: &Claimed, gauge: &Gauge, error: Error) -> Result<()> {
-        let export = claimed.export.id;
-        let chain = chain(&error);
-        match error {
-            Error::TakenOver(_) => {
-                tracing::warn!(export.id = %export, "export {export} was taken over");
-                Ok(())
-            }
-            Error::Stopping => {
-                let (fence, now) = (claimed.fence, (self.clock)());
-                given_back(self.metadata.release_export(export, fence, now).await)
-            }
-            Error::TooLong => {
-                tracing::info!(export.id = %export, "export {export} leaves the express lane");
-                let (fence, now) = (claimed.fence, (self.clock)());
-                given_back(self.metadata.hand_back_export(export, fence, now).await)
-            }
-            error if error.is_passing() && claimed.export.attempts < ATTEMPTS_MAX => {
-                tracing::warn!(export.id = %export, "export {export} is tried again: {chain}");
-                let progress = Progress {
-                    percent: 0,
-                    rows: gauge.rows(),
-                };
-                self.beat(claimed, progress, RETRY_MS).await
-            }
-            error => {
-                tracing::error!(export.id = %export, "export {export} failed: {chain}");
-                let error_message = reason(&error);
-                self.end(claimed, &Settlement::Failed { error_message })
-                    .await
-            }
-        }
-    }
-
     /// Extends the lease until it is lost, which it tells.
-    async fn keep_lease(&self, claimed: &Claimed, gauge: &Gauge) -> Error {
-        let mut failed_since: Option<Instant> = None;
+    ///
+    /// Progress is written as it moves, the lease a third of its length after the last time.
+    pub(super) async fn keep_lease(&self, claimed: &Claimed, gauge: &Gauge) -> Error {
         let lease = Duration::from_millis(u64::from(self.options.lease_ms));
+        let mut ends = self.ends.subscribe();
+        let mut failed_since: Option<Instant> = None;
+        let mut told = (Progress::default(), Instant::now());
         loop {
-            tokio::time::sleep(lease / 3).await;
+            let pause = LOOK_INTERVAL.min(lease / 3);
+            let is_ended = wait(pause, claimed.export.id, &mut ends).await;
             let (percent, rows) = (gauge.percent(), gauge.rows());
-            match self
-                .beat(claimed, Progress { percent, rows }, self.options.lease_ms)
-                .await
-            {
-                Ok(()) => failed_since = None,
+            let progress = Progress { percent, rows };
+            if !is_ended && told.0 == progress && told.1.elapsed() < lease / 3 {
+                continue;
+            }
+            match self.beat(claimed, progress, self.options.lease_ms).await {
+                Ok(()) => {
+                    failed_since = None;
+                    told = (progress, Instant::now());
+                }
                 Err(error @ Error::TakenOver(_)) => return error,
                 // The database may come back before the lease lapses; the fence guards the rest.
                 Err(error) => {
@@ -127,7 +61,12 @@ impl Worker {
         self.beat(claimed, progress, self.options.lease_ms).await
     }
 
-    async fn beat(&self, claimed: &Claimed, progress: Progress, lease_ms: u32) -> Result<()> {
+    pub(super) async fn beat(
+        &self,
+        claimed: &Claimed,
+        progress: Progress,
+        lease_ms: u32,
+    ) -> Result<()> {
         let (export, now) = (claimed.export.id, (self.clock)());
         let beat = self
             .metadata
@@ -136,17 +75,18 @@ impl Worker {
     }
 }
 
-/// A job that somebody else has by now needs no giving back.
-fn given_back(result: metadata::Result<()>) -> Result<()> {
-    match result {
-        Err(metadata::Error::Fenced { .. }) => Ok(()),
-        result => Ok(result?),
-    }
-}
-
-pub(super) fn taken_over(export: ExportId, error: metadata::Error) -> Error {
-    match error {
-        metadata::Error::Fenced { .. } => Error::TakenOver(export),
-        error => error.into(),
-    }
+/// Waits for so long; ends early, with `true`, when somebody says that the job ended.
+async fn wait(pause: Duration, export: ExportId, ends: &mut broadcast::Receiver<ExportId>) -> bool {
+    let told = async {
+        loop {
+            match ends.recv().await {
+                Ok(ended) if ended == export => return,
+                Ok(_) => {}
+                // Some were missed, perhaps this one: the lease knows.
+                Err(broadcast::error::RecvError::Lagged(_)) => return,
+                Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+            }
+        }
+    };
+    tokio::time::timeout(pause, told).await.is_ok()
 }

@@ -11,6 +11,7 @@ use super::Worker;
 use crate::build::Gauge;
 use crate::error::{Error, Result};
 use crate::outbox::Outbox;
+use crate::schedules::Schedules;
 
 /// Time between sweeps for expired artifacts.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -63,6 +64,12 @@ impl Workers {
     /// Posts the messages of an outbox as well, until the workers are stopped.
     pub fn deliver(&mut self, outbox: Outbox) {
         self.tasks.spawn(outbox.run(self.stop.subscribe()));
+    }
+
+    /// Lets schedules take their turns as well, until the workers are stopped.
+    pub fn schedule(&mut self, schedules: Schedules) {
+        let (wake, stop) = (self.waker(), self.stop.subscribe());
+        self.tasks.spawn(schedules.run(wake, stop));
     }
 
     /// Tells an idle worker that there is a new job.

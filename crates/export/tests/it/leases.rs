@@ -40,7 +40,7 @@ impl UsageStore for Gated {
 
     async fn totals(&self, query: TotalsQuery, as_of: u64) -> usage::Result<Vec<TotalRow>> {
         self.waits.notify_one();
-        let _open = self.gate.acquire().await;
+        self.gate.acquire().await.unwrap().forget();
         self.store.totals(query, as_of).await
     }
 
@@ -70,6 +70,11 @@ impl Gated {
     /// Lets everybody through from now on.
     pub(crate) fn open(&self) {
         self.gate.close();
+    }
+
+    /// Lets one read pass.
+    fn step(&self) {
+        self.gate.add_permits(1);
     }
 }
 
@@ -128,6 +133,72 @@ async fn a_stopped_worker_is_replaced_and_publishes_nothing_when_it_wakes() {
     assert_eq!(world.export(export).await, done);
     let put = world.artifacts.manifest(export).await;
     assert!(put.is_err(), "nothing was put again");
+}
+
+#[tokio::test]
+async fn progress_is_written_while_the_job_runs() {
+    let world = World::new().await;
+    let (export, gated, job) = in_the_middle(&world).await;
+    let running = loop {
+        let seen = world.export(export).await;
+        if seen.progress.percent > 0 {
+            break seen;
+        }
+        assert_eq!(seen.status, ExportStatus::Processing, "it never moved");
+        gated.step();
+        tokio::time::advance(Duration::from_secs(2)).await;
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(running.status, ExportStatus::Processing);
+    assert!(running.progress.percent < 100, "{running:?}");
+    tokio::time::resume();
+    gated.open();
+    job.await.unwrap().unwrap();
+    assert_eq!(world.export(export).await.progress.percent, 100);
+}
+
+#[tokio::test]
+async fn a_cancelled_job_stops_at_once_and_publishes_nothing() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    let gated = Gated::new(&world.store);
+    let worker = world.worker_on(Arc::<Gated>::clone(&gated), 1);
+    let ends = worker.ends().clone();
+    let job = tokio::spawn(async move { worker.tick().await });
+    gated.is_waited_for().await;
+    world
+        .metadata
+        .cancel_export(export, world.now())
+        .await
+        .unwrap();
+    ends.send(export).unwrap();
+    // The next heartbeat by itself would come after a third of the lease.
+    let third = Duration::from_millis(u64::try_from(LEASE_SECONDS).unwrap() * 1_000 / 3);
+    let stopped = tokio::time::timeout(third / 2, job).await.unwrap();
+    assert_eq!(stopped.unwrap().unwrap(), Some(export));
+    gated.open();
+    assert_eq!(world.export(export).await.status, ExportStatus::Cancelled);
+    assert!(world.artifacts.manifest(export).await.is_err());
+}
+
+#[tokio::test]
+async fn what_was_put_before_a_cancellation_is_removed_again() {
+    let world = World::new().await;
+    let export = world.ask(linked).await;
+    let (worker, gauge) = (world.worker(1), Arc::default());
+    let claimed = worker.claim().await.unwrap().unwrap();
+    let built = worker.build(&claimed, &gauge).await.unwrap();
+    let made = worker.publish(&claimed, built, &gauge).await.unwrap();
+    assert!(world.artifacts.manifest(export).await.is_ok());
+    world
+        .metadata
+        .cancel_export(export, world.now())
+        .await
+        .unwrap();
+    assert!(worker.settle(&claimed, made).await.is_err());
+    assert_eq!(world.export(export).await.status, ExportStatus::Cancelled);
+    assert!(world.artifacts.manifest(export).await.is_err());
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod files;
 mod jobs;
 mod leases;
 mod outbox;
+mod own;
 mod reproducible;
 mod stopped;
 mod trouble;

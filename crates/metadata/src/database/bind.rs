@@ -2,9 +2,12 @@
 
 use domain::Timestamp;
 use domain::ids::{
-    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
+    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, ScheduleId,
+    UserId, WebhookId,
 };
 use domain::quantity::Quantity;
+use domain::webhook::Secret;
+use jiff::civil::Date;
 
 /// A value for a marker; the type is known even when the value is missing.
 #[derive(Debug, Clone)]
@@ -58,7 +61,11 @@ bind! { Text:
     RateId => |value: RateId| value.to_string();
     ExportId => |value: ExportId| value.to_string();
     RequestId => |value: RequestId| value.to_string();
+    ScheduleId => |value: ScheduleId| value.to_string();
+    Date => |value: Date| value.to_string();
     DeliveryId => |value: DeliveryId| value.to_string();
+    WebhookId => |value: WebhookId| value.to_string();
+    &Secret => |value: &Secret| value.reveal().to_owned();
     &[u8; 32] => hexadecimal;
     [u8; 32] => |value: [u8; 32]| hexadecimal(&value);
 }

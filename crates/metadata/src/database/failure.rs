@@ -34,6 +34,11 @@ const UNIQUES: &[Unique] = unique! {
     "exports_id_unique", "exports.id", "export id";
     "exports_idempotency_unique",
         "exports.organization_id, exports.idempotency_key", "idempotency key";
+    "exports_period_unique",
+        "exports.schedule_id, exports.period_from", "period of the schedule";
+    "export_schedules_id_unique", "export_schedules.id", "schedule id";
+    "webhooks_id_unique", "webhooks.id", "webhook id";
+    "webhooks_callbacks_unique", "webhooks.organization_id", "webhook for callbacks";
 };
 
 /// SQLite: busy and locked, with their extended codes in the higher bytes.
@@ -131,6 +136,8 @@ mod tests {
         include_str!("../../migrations/0001_control.sql"),
         include_str!("../../migrations/0002_access.sql"),
         include_str!("../../migrations/0003_jobs.sql"),
+        include_str!("../../migrations/0004_webhooks.sql"),
+        include_str!("../../migrations/0005_schedules.sql"),
     );
 
     #[test]

@@ -5,11 +5,14 @@ use std::str::FromStr;
 
 use domain::Timestamp;
 use domain::ids::{
-    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, UserId,
+    AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, ScheduleId,
+    UserId, WebhookId,
 };
 use domain::path::JsonPath;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
+use domain::webhook::Secret;
+use jiff::civil::Date;
 use serde::de::DeserializeOwned;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -164,7 +167,11 @@ parsed!(
     RateId,
     ExportId,
     RequestId,
+    ScheduleId,
     DeliveryId,
+    Date,
+    WebhookId,
+    Secret,
     JsonPath,
     Quantity
 );

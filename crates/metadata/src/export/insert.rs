@@ -7,7 +7,7 @@ use crate::check;
 use crate::database::{Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::export::read::export_of;
-use crate::export::{Export, ExportStatus, NewExport};
+use crate::export::{Export, ExportStatus, Inserted, NewExport};
 use crate::open::Metadata;
 use crate::random;
 
@@ -18,21 +18,47 @@ impl Metadata {
     /// [`Error::Taken`] when that one was asked for otherwise. The organization's row is locked,
     /// so that parallel calls cannot pass the limit together.
     pub async fn insert_export(&self, new: NewExport, now: Timestamp) -> Result<Export> {
-        check_request(&new)?;
-        let mut transaction = self.database.begin().await?;
-        lock_organization(&mut transaction, new.organization).await?;
-        if let Some(before) = find_before(&mut transaction, &new).await? {
-            return Ok(before);
-        }
-        refuse_over_limit(&mut transaction, &new).await?;
-        let id = match new.id {
-            Some(id) => id,
-            None => ExportId::from_random(random::bits()?),
-        };
-        let row = transaction.one(insertion(id, &new, now)).await?;
-        transaction.commit().await?;
-        export_of(&row.ok_or_else(|| Error::not_found("export", id))?)
+        let limit = new.source.active_max();
+        let inserted = self.insert_export_within(new, limit, now).await?;
+        Ok(inserted.export)
     }
+
+    /// The same with a limit of active exports of its own, telling whether the export is new.
+    pub async fn insert_export_within(
+        &self,
+        new: NewExport,
+        active_max: u32,
+        now: Timestamp,
+    ) -> Result<Inserted> {
+        let mut transaction = self.database.begin().await?;
+        let inserted = insert_within(&mut transaction, &new, active_max, now).await?;
+        transaction.commit().await?;
+        Ok(inserted)
+    }
+}
+
+/// Writes an export in the transaction of what asks for it.
+pub(crate) async fn insert_within(
+    transaction: &mut Transaction,
+    new: &NewExport,
+    active_max: u32,
+    now: Timestamp,
+) -> Result<Inserted> {
+    check_request(new)?;
+    lock_organization(transaction, new.organization).await?;
+    if let Some(export) = find_before(transaction, new).await? {
+        let is_new = false;
+        return Ok(Inserted { export, is_new });
+    }
+    refuse_over_limit(transaction, new, active_max).await?;
+    let id = match new.id {
+        Some(id) => id,
+        None => ExportId::from_random(random::bits()?),
+    };
+    let row = transaction.one(insertion(id, new, now)).await?;
+    let export = export_of(&row.ok_or_else(|| Error::not_found("export", id))?)?;
+    let is_new = true;
+    Ok(Inserted { export, is_new })
 }
 
 async fn lock_organization(transaction: &mut Transaction, id: OrganizationId) -> Result<()> {
@@ -73,7 +99,11 @@ async fn find_before(transaction: &mut Transaction, new: &NewExport) -> Result<O
     Ok(Some(before))
 }
 
-async fn refuse_over_limit(transaction: &mut Transaction, new: &NewExport) -> Result<()> {
+async fn refuse_over_limit(
+    transaction: &mut Transaction,
+    new: &NewExport,
+    limit: u32,
+) -> Result<()> {
     let statement = sql("SELECT count(*) AS active FROM exports
          WHERE organization_id = $1 AND status IN ('CREATED', 'PROCESSING')
              AND source = $2")
@@ -81,7 +111,6 @@ async fn refuse_over_limit(transaction: &mut Transaction, new: &NewExport) -> Re
     .bind(new.source);
     let row = transaction.one(statement).await?;
     let active: u32 = row.map_or(Ok(0), |row| row.get("active"))?;
-    let limit = new.source.active_max();
     if active >= limit {
         return Err(Error::TooManyExports {
             organization: new.organization,
@@ -127,12 +156,13 @@ fn check_request(new: &NewExport) -> Result<()> {
     let given = [
         ("startDate", Some(&new.start)),
         ("endDate", Some(&new.end)),
-        ("parameters", new.parameters.as_ref()),
         ("callbackUrl", new.callback_url.as_ref()),
         ("idempotencyKey", new.idempotency_key.as_ref()),
     ];
     let mut given = given
         .into_iter()
         .filter_map(|(field, text)| Some((field, text?)));
-    given.try_for_each(|(field, text)| check::echo(field, text))
+    given.try_for_each(|(field, text)| check::echo(field, text))?;
+    let parameters = new.parameters.as_deref();
+    parameters.map_or(Ok(()), check::parameters)
 }

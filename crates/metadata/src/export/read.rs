@@ -2,11 +2,12 @@
 
 use domain::Timestamp;
 use domain::ids::{ExportId, OrganizationId};
+use domain::schedule::Period;
 
 use crate::below::below;
 use crate::database::{Row, sql};
 use crate::error::{Error, Result};
-use crate::export::{Artifact, AsOf, Export, NewExport, Pins, Progress};
+use crate::export::{Artifact, AsOf, Export, ExportFilter, NewExport, Pins, Progress, Scheduled};
 use crate::open::Metadata;
 use crate::page::{Page, PageRequest};
 
@@ -18,25 +19,43 @@ impl Metadata {
         row.as_ref().map(export_of).transpose()
     }
 
+    /// Whether the organization has used this idempotency key.
+    pub async fn has_export(&self, organization: OrganizationId, key: &str) -> Result<bool> {
+        let statement =
+            sql("SELECT id FROM exports WHERE organization_id = $1 AND idempotency_key = $2")
+                .bind(organization)
+                .bind(key);
+        Ok(self.database.read().one(statement).await?.is_some())
+    }
+
     /// The exports of the organizations that lie under `requester` at `at` and its own, newest
     /// first.
     pub async fn list_exports(
         &self,
         requester: OrganizationId,
         at: Timestamp,
+        filter: ExportFilter,
         page: &PageRequest,
     ) -> Result<Page<Export>> {
         let after = page.after().map(split_key).transpose()?;
         let statement = sql(below!(
             "SELECT x.* FROM below JOIN exports x ON x.organization_id = below.id
-             WHERE $3 IS NULL OR (x.created_at, x.id) < ($3, $4)
+             WHERE ($3 IS NULL OR (x.created_at, x.id) < ($3, $4))
+                 AND ($6 IS NULL OR x.status = $6) AND ($7 IS NULL OR x.kind = $7)
+                 AND ($8 IS NULL OR x.source = $8) AND ($9 IS NULL OR x.organization_id = $9)
+                 AND ($10 IS NULL OR x.schedule_id = $10)
              ORDER BY x.created_at DESC, x.id DESC LIMIT $5"
         ))
         .bind(requester)
         .bind(at)
         .bind(after.map(|(created_at, _)| created_at))
         .bind(after.map(|(_, id)| id))
-        .bind(page.rows());
+        .bind(page.rows())
+        .bind(filter.status)
+        .bind(filter.kind)
+        .bind(filter.source)
+        .bind(filter.organization)
+        .bind(filter.schedule);
         let rows = self.database.read().all(statement).await?;
         let exports = rows.iter().map(export_of).collect::<Result<_>>()?;
         Ok(page.cut(exports, |export: &Export| {
@@ -72,6 +91,7 @@ pub(crate) fn export_of(row: &Row) -> Result<Export> {
         },
         error_message: row.maybe("error_message")?,
         artifact: artifact_of(row)?,
+        scheduled: scheduled_of(row)?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })
@@ -122,6 +142,17 @@ fn as_of(row: &Row) -> Result<Option<AsOf>> {
         revision: row.get("as_of_revision")?,
         time: row.get("as_of_time")?,
     }))
+}
+
+fn scheduled_of(row: &Row) -> Result<Option<Scheduled>> {
+    let Some(schedule) = row.maybe("schedule_id")? else {
+        return Ok(None);
+    };
+    let period = Period {
+        from: row.get("period_from")?,
+        to: row.get("period_to")?,
+    };
+    Ok(Some(Scheduled { schedule, period }))
 }
 
 fn artifact_of(row: &Row) -> Result<Option<Artifact>> {

@@ -5,16 +5,16 @@ use domain::ids::ExportId;
 
 use crate::database::{Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
+use crate::export::message::tell_end;
 use crate::export::read::export_of;
 use crate::export::{Artifact, Export, ExportSource, ExportStatus, Settlement};
 use crate::open::Metadata;
-use crate::outbox::{self, NewDelivery};
 
 /// Characters of an error message that are kept.
 const ERROR_MESSAGE_CHARS_MAX: usize = 4_000;
 
 impl Metadata {
-    /// Ends an export, with the outbox row for its callback in the same transaction.
+    /// Ends an export, with the outbox rows that tell of it in the same transaction.
     ///
     /// [`Error::Fenced`] when another worker took it over: nothing changes then.
     pub async fn settle_export(
@@ -32,10 +32,7 @@ impl Metadata {
         let statement = settlement.statement(&held, now);
         let row = transaction.one(statement).await?;
         let export = export_of(&row.ok_or_else(|| Error::not_found("export", id))?)?;
-        if let Some(url) = &export.request.callback_url {
-            let message = callback(&export, url.clone());
-            outbox::insert(&mut transaction, message, now).await?;
-        }
+        tell_end(&mut transaction, &export, now).await?;
         transaction.commit().await?;
         Ok(export)
     }
@@ -59,8 +56,10 @@ impl Metadata {
         .bind(id)
         .bind(now);
         let row = transaction.one(statement).await?;
+        let export = export_of(&row.ok_or_else(|| Error::not_found("export", id))?)?;
+        tell_end(&mut transaction, &export, now).await?;
         transaction.commit().await?;
-        export_of(&row.ok_or_else(|| Error::not_found("export", id))?)
+        Ok(export)
     }
 
     /// Marks up to `limit` exports expired whose artifact's time is over, and gives them, so that
@@ -144,17 +143,4 @@ async fn locked(transaction: &mut Transaction, id: ExportId) -> Result<Export> {
     );
     let row = transaction.one(statement.bind(id)).await?;
     export_of(&row.ok_or_else(|| Error::not_found("export", id))?)
-}
-
-/// The one sentence receivers of the vendor's callbacks look for.
-fn callback(export: &Export, url: String) -> NewDelivery {
-    let status = export.status.as_str();
-    let id = export.id;
-    NewDelivery {
-        event: "export.settled".to_owned(),
-        url,
-        content_type: "text/plain; charset=utf-8".to_owned(),
-        body: format!("Job with jobID: {id} has completed and the Job Status is {status}."),
-        export: Some(id),
-    }
 }

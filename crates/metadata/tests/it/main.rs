@@ -13,8 +13,10 @@ mod opening;
 mod pages;
 mod random;
 mod rules;
+mod schedules;
 mod servers;
 mod turns;
+mod webhooks;
 mod world;
 
 /// Declares each story once and runs it on both databases.
@@ -87,10 +89,25 @@ stories! {
         a_job_behind_a_thousand_is_the_next_of_the_express_lane
         a_long_job_is_left_to_ordinary_workers
         the_later_turn_stays_when_clocks_disagree;
+    schedules:
+        a_period_gets_one_export_however_many_servers_try
+        missed_periods_come_oldest_first_and_wait_at_the_limit
+        a_pause_delays_and_a_deleted_schedule_leaves_its_exports
+        schedules_are_listed_below_the_requester_and_bounded;
     messages:
         a_callback_is_written_with_the_end_it_tells_about
         a_late_sender_settles_nothing
+        a_dead_host_with_thousands_of_messages_delays_nobody
         one_process_at_a_time_holds_the_data_directory;
+    webhooks:
+        an_end_is_told_to_the_organization_and_those_above_it
+        a_callback_is_signed_where_the_organization_has_a_secret
+        a_secret_signs_beside_the_new_one_until_its_overlap_is_over
+        an_organization_has_twenty_webhooks_and_one_for_callbacks
+        a_disabled_webhook_hears_nothing_and_its_messages_fail
+        a_receiver_that_is_gone_disables_its_webhook
+        an_end_is_replayed_under_the_same_id
+        what_is_old_is_swept;
     pages:
         every_list_comes_in_pages_without_gaps_or_repeats
         lists_show_only_what_lies_below_the_requester;

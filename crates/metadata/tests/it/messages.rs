@@ -1,6 +1,11 @@
 //! The outbox, and who may open the data directory.
 
-use metadata::{DeliveryState, Error, ExportKind, Metadata, NewDelivery, NewExport, Settlement};
+use domain::Timestamp;
+use domain::ids::OrganizationId;
+use metadata::{
+    Delivery, Error, ExportKind, HostNews, Metadata, NewDelivery, NewExport, Settlement, Tried,
+    TryEnd,
+};
 
 use crate::exports::{claim, success};
 use crate::world::{World, at};
@@ -32,7 +37,7 @@ pub(crate) async fn a_callback_is_written_with_the_end_it_tells_about(metadata: 
             .await;
         ids.extend(settled.unwrap().request.callback_url.map(|_| id));
     }
-    let due = metadata.claim_deliveries(at(2), 10_000, 10).await.unwrap();
+    let due = claim_due(metadata, at(2)).await;
     assert_eq!(
         due.len(),
         1,
@@ -67,65 +72,142 @@ pub(crate) async fn a_callback_is_written_with_the_end_it_tells_about(metadata: 
         .await
         .unwrap();
     assert_eq!(settled.error_message.as_deref(), Some("nope"));
-    let due = metadata.claim_deliveries(at(3), 10_000, 10).await.unwrap();
+    let due = claim_due(metadata, at(3)).await;
     assert!(due[0].message.body.ends_with("the Job Status is FAILED."));
 }
 
+/// Claims for ten seconds the first due message of every lane.
+pub(crate) async fn claim_due(metadata: &Metadata, now: Timestamp) -> Vec<Delivery> {
+    let due = metadata.due_deliveries(now, 99, 99).await.unwrap();
+    let ids: Vec<_> = due.iter().map(|due| due.id).collect();
+    metadata.claim_deliveries(&ids, now, 10_000).await.unwrap()
+}
+
+pub(crate) fn message(organization: OrganizationId, url: &str, body: &str) -> NewDelivery {
+    NewDelivery {
+        event: "test".to_owned(),
+        organization,
+        url: url.to_owned(),
+        content_type: "text/plain".to_owned(),
+        body: body.to_owned(),
+        export: None,
+        webhook: None,
+    }
+}
+
+pub(crate) fn tried(end: TryEnd, host: HostNews) -> Tried {
+    Tried {
+        end,
+        status: None,
+        response_ms: Some(7),
+        host,
+    }
+}
+
+fn again(second: i64) -> TryEnd {
+    TryEnd::Again {
+        at: at(second),
+        error: "HTTP 500".to_owned(),
+    }
+}
+
 pub(crate) async fn a_late_sender_settles_nothing(metadata: Metadata) {
-    for number in 0..3 {
-        let new = NewDelivery {
-            event: "test".to_owned(),
-            url: "https://example.com".to_owned(),
-            content_type: "text/plain".to_owned(),
-            body: format!("message {number}"),
-            export: None,
-        };
+    let world = World::create(metadata).await;
+    let metadata = &world.metadata;
+    for number in 0..2 {
+        let new = message(
+            world.root,
+            "https://example.com",
+            &format!("message {number}"),
+        );
         metadata.insert_delivery(new, at(number)).await.unwrap();
     }
-    let bodies = |claimed: &[metadata::Delivery]| {
-        let bodies = claimed.iter().map(|delivery| delivery.message.body.clone());
-        bodies.collect::<Vec<_>>()
-    };
-    let first = metadata.claim_deliveries(at(5), 10_000, 2).await.unwrap();
-    assert_eq!(bodies(&first), ["message 0", "message 1"]);
-    let second = metadata.claim_deliveries(at(5), 10_000, 2).await.unwrap();
-    assert_eq!(bodies(&second), ["message 2"]);
-    let lapsed = metadata.claim_deliveries(at(15), 10_000, 1).await.unwrap();
+    let first = claim_due(metadata, at(5)).await;
+    assert_eq!(first[0].message.body, "message 0");
+    let second = claim_due(metadata, at(5)).await;
+    assert_eq!(second[0].message.body, "message 1");
+    assert!(claim_due(metadata, at(5)).await.is_empty());
+    let late = metadata
+        .claim_deliveries(&[first[0].id], at(5), 10_000)
+        .await;
+    assert!(late.unwrap().is_empty(), "claimed already");
+    let lapsed = claim_due(metadata, at(15)).await;
     assert_eq!(lapsed[0].attempts, 2);
     let stale = first
         .iter()
         .chain(&second)
         .find(|one| one.id == lapsed[0].id)
         .unwrap();
-    let settle = async |delivery, state, second| {
-        let settled = metadata.settle_delivery(delivery, state, at(second), Some("HTTP 500"));
-        settled.await.unwrap()
+    let settle = async |delivery, end, second| {
+        let tried = tried(end, HostNews::Alive);
+        let settled = metadata.settle_delivery(delivery, &tried, at(second)).await;
+        settled.unwrap()
     };
-    assert!(!settle(stale, DeliveryState::Delivered, 15).await);
-    assert!(
-        settle(&lapsed[0], DeliveryState::Pending, 100).await,
-        "again later"
-    );
-    let others = metadata.claim_deliveries(at(99), 10_000, 9).await.unwrap();
-    assert_eq!(others.len(), 2);
-    for delivery in &others {
-        assert!(settle(delivery, DeliveryState::Delivered, 99).await);
-        assert!(
-            !settle(delivery, DeliveryState::Failed, 99).await,
-            "an end is an end"
-        );
-    }
-    let last = metadata.claim_deliveries(at(100), 10_000, 9).await.unwrap();
+    assert!(!settle(stale, TryEnd::Delivered, 15).await);
+    assert!(settle(&lapsed[0], again(100), 15).await, "again later");
+    let others = claim_due(metadata, at(99)).await;
+    assert_eq!(others.len(), 1);
+    assert!(settle(&others[0], TryEnd::Delivered, 99).await);
+    assert!(!settle(&others[0], again(99), 99).await, "an end is an end");
+    let last = claim_due(metadata, at(100)).await;
     assert_eq!(last.len(), 1);
     assert_eq!(last[0].last_error.as_deref(), Some("HTTP 500"));
-    assert!(settle(&last[0], DeliveryState::Failed, 100).await);
-    assert!(
+    assert_eq!(last[0].response_ms, Some(7));
+    let error = "no\0pe".to_owned();
+    assert!(settle(&last[0], TryEnd::Failed { error }, 100).await);
+    assert!(claim_due(metadata, at(9_999)).await.is_empty());
+}
+
+pub(crate) async fn a_dead_host_with_thousands_of_messages_delays_nobody(metadata: Metadata) {
+    let world = World::create(metadata).await;
+    let metadata = &world.metadata;
+    for number in 0..300 {
+        let new = message(world.root, "http://dead.example/x", &number.to_string());
+        metadata.insert_delivery(new, at(0)).await.unwrap();
+    }
+    for (organization, url) in [
+        (world.root, "http://alive.example/a"),
+        (world.sub, "http://alive.example/b"),
+    ] {
+        let new = message(organization, url, "last");
+        metadata.insert_delivery(new, at(9)).await.unwrap();
+    }
+    let hosts = async |second| {
+        let due = metadata.due_deliveries(at(second), 99, 99).await.unwrap();
+        due.into_iter().map(|due| due.host).collect::<Vec<_>>()
+    };
+    let both = ["dead.example:80", "alive.example:80", "alive.example:80"];
+    assert_eq!(hosts(10).await, both, "one of each lane");
+    let fail = async |second| {
+        let mut claimed = claim_due(metadata, at(second)).await;
+        claimed.retain(|one| one.host.starts_with("dead"));
+        let news = tried(again(500_000), HostNews::Failed);
         metadata
-            .claim_deliveries(at(9_999), 10_000, 9)
+            .settle_delivery(&claimed[0], &news, at(second))
             .await
-            .unwrap()
-            .is_empty()
+            .unwrap();
+    };
+    for second in 10..15 {
+        fail(second).await;
+    }
+    assert_eq!(
+        hosts(43).await,
+        ["alive.example:80", "alive.example:80"],
+        "closed"
     );
+    assert_eq!(hosts(44).await, both, "open again after 30 seconds");
+    fail(44).await;
+    assert_eq!(hosts(103).await.len(), 2, "closed for longer");
+    let due = metadata.due_deliveries(at(104), 99, 99).await.unwrap();
+    assert_eq!(due[0].host_failures, 6);
+    let probe = claim_due(metadata, at(104)).await;
+    let alive = tried(TryEnd::Delivered, HostNews::Alive);
+    metadata
+        .settle_delivery(&probe[0], &alive, at(104))
+        .await
+        .unwrap();
+    let due = metadata.due_deliveries(at(104), 99, 99).await.unwrap();
+    assert_eq!(due[0].host_failures, 0, "what answers is open at once");
 }
 
 pub(crate) async fn one_process_at_a_time_holds_the_data_directory(metadata: Metadata) {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use domain::rate::RateKind;
 use domain::tree::OrganizationKind;
 use metadata::{
-    ExportKind, ExportSource, Metadata, NewExport, NewKey, Page, PageRequest, Result, Role,
+    ExportFilter, ExportKind, ExportSource, Metadata, NewExport, NewKey, Page, PageRequest, Result,
+    Role,
 };
 
 use crate::world::{World, at, meter, node, organization, rate};
@@ -125,7 +126,12 @@ pub(crate) async fn every_list_comes_in_pages_without_gaps_or_repeats(metadata: 
     let accounts = walk(async |page| metadata.list_accounts(&page).await).await;
     assert_eq!(accounts.len(), 2);
 
-    let exports = walk(async |page| metadata.list_exports(root, now, &page).await).await;
+    let exports = walk(async |page| {
+        metadata
+            .list_exports(root, now, ExportFilter::default(), &page)
+            .await
+    })
+    .await;
     assert_eq!(
         (exports.len(), distinct(&exports, |one| one.id.to_string())),
         (7, 7)
@@ -137,7 +143,12 @@ pub(crate) async fn every_list_comes_in_pages_without_gaps_or_repeats(metadata: 
             .all(|pair| pair[0].created_at >= pair[1].created_at)
     );
     let foreign = PageRequest::new(Some("6162".parse().unwrap()), 3).unwrap();
-    assert!(metadata.list_exports(root, now, &foreign).await.is_err());
+    assert!(
+        metadata
+            .list_exports(root, now, ExportFilter::default(), &foreign)
+            .await
+            .is_err()
+    );
 }
 
 pub(crate) async fn lists_show_only_what_lies_below_the_requester(metadata: Metadata) {
@@ -160,7 +171,10 @@ pub(crate) async fn lists_show_only_what_lies_below_the_requester(metadata: Meta
             .unwrap();
         let users = metadata.list_users(requester, now, &page).await.unwrap();
         let keys = metadata.list_keys(requester, now, &page).await.unwrap();
-        let exports = metadata.list_exports(requester, now, &page).await.unwrap();
+        let exports = metadata
+            .list_exports(requester, now, ExportFilter::default(), &page)
+            .await
+            .unwrap();
         [
             organizations.items.len(),
             users.items.len(),

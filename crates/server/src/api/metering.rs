@@ -2,15 +2,14 @@
 
 pub mod download;
 mod job;
-mod range;
-mod request;
+pub(super) mod request;
 
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use domain::ids::{ExportId, RequestId};
+use domain::ids::{ExportId, OrganizationId, RequestId};
 use metadata::{Export, ExportSource, NewExport};
 
 use self::job::JobOut;
@@ -76,7 +75,7 @@ pub async fn create_job_level_export(
 #[utoipa::path(
     get, path = "/saas/public/core/v3/license/metering/ExportMeteringData/{jobId}",
     tag = "metering", params(("jobId" = String, Path)),
-    responses((status = 200, body = JobOut), (status = 401),
+    responses((status = 200, body = JobOut), (status = 401), (status = 403),
         (status = 404, description = "No such job, or not the caller's")),
     security(("session" = []))
 )]
@@ -95,12 +94,7 @@ async fn insert(
     request_id: RequestId,
     wanted: Wanted,
 ) -> ApiResult<Json<JobOut>> {
-    let organization = caller.may(Permission::Read)?;
-    let control = caller.control.organization(organization);
-    if !control.is_some_and(|organization| organization.at(app.now()).metering_enabled) {
-        let code = Code::MeteringDisabled;
-        return Err(ApiError::new(code, code.meaning()));
-    }
+    let organization = enter(app, caller)?;
     let new = NewExport {
         id: None,
         kind: wanted.kind,
@@ -128,6 +122,17 @@ async fn insert(
     Ok(Json(JobOut::accepted(export)))
 }
 
+/// The caller's organization, when it may read and the family is open to it.
+fn enter(app: &App, caller: &Caller) -> ApiResult<OrganizationId> {
+    let organization = caller.may(Permission::Read)?;
+    let control = caller.control.organization(organization);
+    if !control.is_some_and(|organization| organization.at(app.now()).metering_enabled) {
+        let code = Code::MeteringDisabled;
+        return Err(ApiError::new(code, code.meaning()));
+    }
+    Ok(organization)
+}
+
 fn refusal(error: metadata::Error) -> ApiError {
     match error {
         metadata::Error::TooManyExports { .. } => {
@@ -139,7 +144,7 @@ fn refusal(error: metadata::Error) -> ApiError {
 
 /// A job of this door whose organization is the caller's or under it.
 async fn find(app: &App, caller: &Caller, job: &str) -> ApiResult<Export> {
-    caller.may(Permission::Read)?;
+    enter(app, caller)?;
     let found = app
         .metadata
         .find_export(id::<ExportId>(job, "job")?)

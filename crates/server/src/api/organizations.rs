@@ -77,7 +77,7 @@ impl OrganizationOut {
 
 /// An organization to create.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrganizationIn {
     #[schema(value_type = Option<String>)]
     id: Option<OrganizationId>,
@@ -96,7 +96,7 @@ pub struct OrganizationIn {
 
 /// Changes of an organization; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrganizationPatch {
     /// The new parent.
     #[schema(value_type = Option<String>)]

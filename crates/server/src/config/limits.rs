@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
+    /// Connections open at once; further ones wait.
+    pub connections_max: usize,
+    /// Seconds a connection may take to send the head of a request, idle time before it included.
+    pub header_read_timeout_s: u64,
     /// Requests per second one API key may make; 0 for no limit.
     pub requests_per_second: u32,
     /// Bytes of a body of events after decompression.

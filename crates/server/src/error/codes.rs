@@ -53,13 +53,23 @@ codes! {
     MeteringJobType = "METERING_JOB_TYPE", BAD_REQUEST,
         "jobType is not SUMMARY, PROJECT_FOLDER or ASSET.";
     MeteringMeter = "METERING_METER", BAD_REQUEST,
-        "meterId names no meter of the account, or one without a job-level report.";
+        "meterId names no meter of the account.";
+    MeteringNoJobLevel = "METERING_NO_JOB_LEVEL", BAD_REQUEST,
+        "The meter has no job-level report: its layout is none.";
     MeteringCallback = "METERING_CALLBACK", BAD_REQUEST,
         "callbackUrl is not an http or https URL.";
     MeteringActiveJobs = "METERING_ACTIVE_JOBS", BAD_REQUEST,
         "The organization has as many unfinished jobs as it may have; wait for one to end.";
     MeteringNotFinished = "METERING_NOT_FINISHED", BAD_REQUEST,
         "The job has no file: it is not finished, or it failed. Ask for its status.";
+    InvalidExport = "invalid_export", BAD_REQUEST,
+        "The export cannot be planned; the detail says which field does not fit.";
+    ExportRange = "export_range", BAD_REQUEST,
+        "from and to are no whole UTC days, in the wrong order, or more than 366 days apart.";
+    ExportKind = "export_kind", BAD_REQUEST,
+        "The kind of export is unknown or not available yet.";
+    InvalidAsOf = "invalid_as_of", BAD_REQUEST,
+        "asOf is no watermark of this server, or one that is not reached yet.";
     TwoCredentials = "two_credentials", BAD_REQUEST,
         "The request carries more than one credential; send one.";
     Unauthenticated = "unauthenticated", UNAUTHORIZED,
@@ -80,10 +90,16 @@ codes! {
         "The request did not arrive in time.";
     Conflict = "conflict", CONFLICT,
         "It contradicts what is already there.";
+    ExportNotReady = "export_not_ready", CONFLICT,
+        "The export has no file: it is not finished, failed or was cancelled. Ask for its status.";
+    ExportEnded = "export_ended", CONFLICT,
+        "The export is over, or is a job of the metering family: it cannot be cancelled.";
     Gone = "gone", GONE,
         "It was kept once and has been removed by rule.";
     MeteringExpired = "METERING_EXPIRED", GONE,
         "The job's file was kept for some days and has been removed; ask for a new export.";
+    ExportExpired = "export_expired", GONE,
+        "The export's file was kept for some days and has been removed; ask for a new export.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
         "The body is over the limit; send less at once.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,
@@ -92,8 +108,12 @@ codes! {
         "The asked range lies outside of what is there.";
     Unprocessable = "unprocessable", UNPROCESSABLE_ENTITY,
         "The body is well-formed but cannot be carried out.";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY,
+        "Another request came with this Idempotency-Key before; use a new key.";
     TooManyRequests = "too_many_requests", TOO_MANY_REQUESTS,
         "A rate or count limit is reached; repeat after Retry-After seconds.";
+    TooManyExports = "too_many_exports", TOO_MANY_REQUESTS,
+        "The organization has as many unfinished exports as it may have; wait for one to end.";
     TooManyLogins = "too_many_logins", TOO_MANY_REQUESTS,
         "Too many logins of this user or address failed; repeat after Retry-After seconds.";
     Internal = "internal", INTERNAL_SERVER_ERROR,

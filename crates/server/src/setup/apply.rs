@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::check::{Declared, FirstPassword, check};
 use super::diff::{Edit, Present, diff};
-use super::{Setup, SetupError};
+use super::{Setup, SetupError, home};
 use crate::auth::{new_key, password, sha256};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::random;
@@ -61,12 +61,15 @@ pub async fn apply(
     mode: Mode,
     now: Timestamp,
 ) -> ApiResult<Applied> {
-    let declared: Result<Vec<_>, _> = setup.accounts.iter().map(check).collect();
+    let mut declared = Vec::with_capacity(setup.accounts.len());
+    for form in &setup.accounts {
+        declared.push(check(&home::find(metadata, form).await?)?);
+    }
     let mut applied = Applied {
         dry_run: mode == Mode::DryRun,
         ..Applied::default()
     };
-    for account in &declared? {
+    for account in &declared {
         match mode {
             Mode::DryRun => {
                 let present = read(metadata, account, now).await?;

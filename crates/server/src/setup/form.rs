@@ -47,7 +47,7 @@ pub struct AccountForm {
 }
 
 /// One organization. What is left out stays as it is, or takes its default when it is new.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrganizationForm {
     /// Name; finds the organization again unless `id` does.
@@ -211,8 +211,8 @@ pub struct MeterForm {
     /// Unit in which rates and tiers count.
     #[serde(default)]
     pub scalar: Option<ScalarForm>,
-    /// Columns of its job-level export.
-    #[serde(default)]
+    /// Columns of its job-level export; `none` unless given.
+    #[serde(default, deserialize_with = "JobLevelLayout::or_none")]
     pub job_level_layout: Option<JobLevelLayout>,
     /// Whether days without usage are printed as zero rows.
     #[serde(default)]

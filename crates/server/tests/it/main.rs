@@ -7,9 +7,13 @@
 )]
 
 mod auth;
+mod catalogue;
 mod cli;
+mod client;
+mod connections;
 mod demo;
 mod events;
+mod exports;
 mod harness;
 mod import;
 mod keys;

@@ -3,6 +3,7 @@
 mod callbacks;
 mod download;
 mod kinds;
+mod paths;
 mod refusals;
 
 use domain::ids::OrganizationId;
@@ -11,6 +12,7 @@ use metadata::{NewUser, Role, RoleAssignment, UserProfile};
 use reqwest::Method;
 use serde_json::{Value, json};
 use server::config::Config;
+use tokio::task::JoinSet;
 
 use crate::harness::{Answer, TestServer, redact};
 
@@ -209,6 +211,36 @@ async fn a_sixth_unfinished_job_waits_for_one_to_end() {
         post(&server, &session, EXPORTS, &summary()).await.status,
         200
     );
+    server.run_jobs_until_idle().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_requests_at_once_make_five_jobs() {
+    let (server, session) = flights().await;
+    let request = || {
+        let request = server.request(Method::POST, EXPORTS);
+        let request = request.header("INFA-SESSION-ID", &session);
+        Answer::of(request.body(summary().to_string()))
+    };
+    let mut asked: JoinSet<Answer> = (0..50).map(|_| request()).collect();
+    let (mut made, mut refused) = (0, 0);
+    while let Some(answer) = asked.join_next().await {
+        let answer = answer.unwrap();
+        if answer.status == 200 {
+            made += 1;
+        } else {
+            let code = answer.json()["error"]["code"].clone();
+            assert_eq!((answer.status, code), (400, json!("METERING_ACTIVE_JOBS")));
+            refused += 1;
+        }
+    }
+    assert_eq!((made, refused), (5, 45));
+    // A job of another kind and resource is one too many as well.
+    let linked = post(&server, &session, LINKED, &summary()).await;
+    assert_eq!(linked.status, 400, "{}", linked.body);
+    server.run_jobs_until_idle().await;
+    let linked = post(&server, &session, LINKED, &summary()).await;
+    assert_eq!(linked.status, 200, "{}", linked.body);
     server.run_jobs_until_idle().await;
 }
 

@@ -65,6 +65,7 @@ async fn what_breaks_a_rule_is_refused_in_words() {
         json!({"name": "X", "kind": "sandbox", "realmId": "abc"}),
         json!({"name": "X", "kind": "sandbox", "currency": "usd"}),
         json!({"name": "X", "kind": "sandbox", "anchorDay": 32}),
+        json!({"name": "X", "kind": "sandbox", "parentid": child}),
         json!({"name": "X", "kind": "production"}),
         json!({"name": "X", "kind": "sub_organization", "parentId": child}),
         json!({"name": "X", "kind": "sandbox", "aliases": ["child"]}),
@@ -75,11 +76,14 @@ async fn what_breaks_a_rule_is_refused_in_words() {
     }
     let root_gone = server.delete(&owner, &format!("{PATH}/{root}")).await;
     shown += &format!("{} {}", root_gone.status, root_gone.json()["detail"]);
+    let shown = shown.replace("type: ", "type:\n");
     assert_snapshot!(shown.replace(child.as_str(), "[child]"), @r#"
     400 a name has 1 to 255 printable characters and no space around it
     400 a realm id has 5 to 30 letters, digits, dots, dashes or underscores
     400 a currency is three capital letters, not "usd"
     400 an anchor day is 1 to 31, not 32
+    422 Failed to deserialize the JSON body into the target type:
+    unknown field `parentid` at line 1 column 65
     403 only a server administrator may do this
     400 an organization of kind sub_organization may not lie under one of kind sub_organization
     409 organization alias is already in use

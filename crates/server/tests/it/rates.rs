@@ -95,6 +95,7 @@ async fn what_cannot_be_priced_is_refused_in_words() {
         r#"{"meter":"none","kind":"ipu","price":1}"#,
         r#"{"meter":"sum","kind":"ipu"}"#,
         r#"{"meter":"sum","kind":"ipu","price":1,"currency":"EUR"}"#,
+        r#"{"meter":"sum","kind":"ipu","price":1,"allowence":5}"#,
         r#"{"meter":"sum","kind":"money","price":-1}"#,
         r#"{"meter":"sum","kind":"money","price":1,"per":0}"#,
         r#"{"meter":"sum","kind":"money","tiers":[{"upTo":2,"price":1}]}"#,
@@ -103,12 +104,15 @@ async fn what_cannot_be_priced_is_refused_in_words() {
         let detail = answer.json()["detail"].clone();
         shown += &format!("{} {}\n", answer.status, detail.as_str().unwrap());
     }
+    let shown = shown.replace("type: ", "type:\n");
     assert_snapshot!(crate::harness::redact(&shown), @r#"
     409 rate [id] already prices this meter for the same organization in that time
     400 meter avg cannot be rated: AVG and MIN do not add up
     404 no such meter
     400 give `price` or `tiers`, one of them
     400 consumption units have no currency
+    422 Failed to deserialize the JSON body into the target type:
+    unknown field `allowence` at line 1 column 52
     400 a price is not negative
     400 per is at least 1
     400 tiers ascend by `upTo`, and the last has none

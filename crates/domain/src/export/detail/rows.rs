@@ -82,8 +82,8 @@ pub const ASSET: &[Column<AssetCell>] = &[
     column("Consumption (IPUs)", AssetCell::Ipu),
 ];
 
-const AMOUNT_DECIMALS: u32 = 12;
-const PRICE_DECIMALS: u32 = 6;
+pub(crate) const AMOUNT_DECIMALS: u32 = 12;
+pub(crate) const PRICE_DECIMALS: u32 = 6;
 const TIER_DECIMALS: u32 = 3;
 
 /// Consumption by project, folder and day, of all meters together.

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::quantity::{Amount, Total};
+
+const ASSETS: ExportKind = ExportKind::Asset {
+    meter: None,
+    linked: false,
+    combined: false,
+};
 
 /// The project of an event: every fourth has none.
 fn keys(detail: Detail, index: u64) -> Keys {
@@ -92,7 +97,10 @@ fn detail_lines<'c>(story: &'c Story, request: &ExportRequest) -> Vec<DetailLine
     let mut all = Vec::new();
     for member in &plan.files.members {
         for meter in &plan.meters {
-            all.extend(lines(story, &plan, member, *meter));
+            let lines = lines(story, &plan, member, *meter);
+            let rows = lines.iter().map(|line| (*meter, line.usage, line.ipu));
+            story.recount(&plan.files, member, Some(*meter), rows);
+            all.extend(lines);
         }
     }
     all
@@ -129,7 +137,7 @@ const TIERS: &str = "
 #[test]
 fn an_asset_pays_the_tier_its_own_events_fall_into() {
     let story = Story::read(TIERS);
-    let asset = request(ExportKind::Asset { meter: None }, "A", "2013-01-06");
+    let asset = request(ASSETS, "A", "2013-01-06");
     let lines = detail_lines(&story, &asset);
     let printed: Vec<_> = lines.iter().map(|line| print(ASSET, line)).collect();
     let a = "null,null,null,0000000000000000000013,Production,null,null";
@@ -158,6 +166,31 @@ fn an_asset_pays_the_tier_its_own_events_fall_into() {
             ),
             peak,
         ]
+    );
+}
+
+#[test]
+fn a_line_without_usage_that_is_worth_something_stays() {
+    let story = Story::read(
+        "org A production
+         meter M sum HOURS 1 until 2013-01-05T12:00
+         meter M sum HUNDREDS 100 since 2013-01-05T12:00
+         rate M 2
+         use A M 2013-01-05T10:00 50
+         use A M 2013-01-05T13:00 -50",
+    );
+    let kind = ExportKind::ProjectFolder {
+        linked: false,
+        combined: false,
+    };
+    let lines = detail_lines(&story, &request(kind, "A", "2013-01-06"));
+    let worth = lines.iter().fold(DetailSum::default(), |mut sum, line| {
+        sum.add(line.usage, line.ipu).unwrap();
+        sum
+    });
+    assert_eq!(
+        (worth.usage, worth.ipu.fixed(2)),
+        (Total::ZERO, "99.00".into())
     );
 }
 
@@ -274,7 +307,7 @@ proptest! {
             let projects = ExportKind::ProjectFolder { linked: true, combined: false };
             prop_assert_eq!(&by_detail(&story, projects, requester), &summary);
             let alone = by_summary(&story, false, requester);
-            let assets = ExportKind::Asset { meter: None };
+            let assets = ASSETS;
             prop_assert_eq!(by_detail(&story, assets, requester), alone);
         }
     }

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::quantity::{Amount, Total};
 
 /// Prints day of January, organization, meter, usage, IPU and price.
-fn brief(row: &SummaryRow<'_>) -> String {
+pub(super) fn brief(row: &SummaryRow<'_>) -> String {
     let mut text = String::new();
     for cell in [SummaryCell::Usage, SummaryCell::Ipu, SummaryCell::Price] {
         let mut number = String::new();
@@ -26,7 +25,7 @@ fn brief(row: &SummaryRow<'_>) -> String {
     )
 }
 
-fn check(story: &str, requester: &str, days: (&str, &str), expect: &[&str]) {
+pub(super) fn check(story: &str, requester: &str, days: (&str, &str), expect: &[&str]) {
     let days = (format!("2013-01-{}", days.0), format!("2013-01-{}", days.1));
     let request = Story::request(requester, &days.0, &days.1, true);
     assert_eq!(Story::read(story).rows(&request, brief), expect);
@@ -135,71 +134,6 @@ fn a_peak_or_a_level_is_one_number_per_day() {
             "6 A N 0 0 1",
             "7 A N 8 32 5",
             "8 A N 0 0 5",
-        ],
-    );
-}
-
-#[test]
-fn parents_repeat_their_childrens_consumption_and_pay_for_them() {
-    check(
-        "org A production
-         org B sub
-         org C sandbox
-         under B A
-         under C A since 2013-01-03T15:00
-         meter M sum HOURS 1
-         rate M 2
-         use A M 2013-01-05T01:00 1
-         use B M 2013-01-05T01:00 2
-         use C M 2013-01-05T02:00 3
-         use C M 2013-01-02T02:00 100",
-        "A",
-        ("01", "31"),
-        &[
-            "5 B M 2 4 2",
-            "5 C M 3 6 2",
-            "1 A sub-fee 1 6 6",
-            "3 A sandbox-fee 1 6 6",
-            "5 A M 1 2 2",
-            "5 A subs null 4 null",
-            "5 A sandboxes null 6 null",
-        ],
-    );
-}
-
-#[test]
-fn usage_stays_where_it_was_when_an_organization_moves() {
-    let story = "
-        org A production
-        org B sandbox
-        org C sub
-        under B A
-        under C A until 2013-01-05T12:00
-        under C B since 2013-01-05T12:00
-        meter M sum HOURS 1
-        rate M 10:2 1
-        rate 5Ariu53Z8gobF4KYsmTg4Z 0.5
-        use C M 2013-01-05T11:00 8
-        use C M 2013-01-05T13:00 4";
-    check(
-        story,
-        "B",
-        ("01", "31"),
-        &[
-            "5 C M 4 6 1",
-            "5 B sub-fee 1 0.5 0.5",
-            "5 B subs null 6 null",
-        ],
-    );
-    check(
-        story,
-        "A",
-        ("02", "31"),
-        &[
-            "5 C M 12 22 1",
-            "5 B sub-fee 1 0.5 0.5",
-            "5 B subs null 6 null",
-            "5 A subs null 16 null",
         ],
     );
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Characters of a callback URL.
-const CALLBACK_CHARS_MAX: usize = 2_048;
+pub(in crate::api) const CALLBACK_CHARS_MAX: usize = 2_048;
 /// Days between the first and the last date of SUMMARY and of job-level exports: the limit of 180
 /// and the day of slack that clients' inclusive ranges need.
 const LONG_SPAN_DAYS_MAX: i32 = 181;
@@ -159,7 +159,9 @@ impl ExportIn {
         let (start, first) = date("startDate", self.start_date.as_ref())?;
         let (end, last) = date("endDate", self.end_date.as_ref())?;
         let span_days = last.since(first).map_or(i32::MAX, |span| span.get_days());
-        if span_days < 0 || span_days > span_days_max {
+        let instants = (start.parse::<Timestamp>(), end.parse::<Timestamp>());
+        let is_reversed = matches!(instants, (Ok(start), Ok(end)) if end < start);
+        if is_reversed || span_days < 0 || span_days > span_days_max {
             let message = format!(
                 "startDate {start} to endDate {end}: expected the end not before the start and at \
                  most {} days",
@@ -224,16 +226,17 @@ fn meter(
     };
     let id = sent.parse::<MeterId>().ok();
     let versions = id.map_or(&[][..], |id| control.meter_versions(id));
-    let refused = |what: &str| {
+    let refused = |code: Code, what: &str| {
         let shown: String = sent.chars().take(64).collect();
         let message = format!("meterId is {shown:?}: {what}");
-        Err(ApiError::new(Code::MeteringMeter, message))
+        Err(ApiError::new(code, message))
     };
     match versions.last() {
-        None => refused("no meter of this account"),
-        Some(newest) if needs_layout && newest.job_level.is_none() => {
-            refused("a meter without a job-level report")
-        }
+        None => refused(Code::MeteringMeter, "no meter of this account"),
+        Some(newest) if needs_layout && newest.job_level.is_none() => refused(
+            Code::MeteringNoJobLevel,
+            "a meter without a job-level report",
+        ),
         Some(_) => Ok(id),
     }
 }
@@ -242,15 +245,19 @@ fn callback(value: Option<&Value>) -> ApiResult<Option<String>> {
     let Some(sent) = text("callbackUrl", value)? else {
         return Ok(None);
     };
-    let fits = |url: &url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    let is_url = url::Url::parse(&sent).is_ok_and(|url| fits(&url));
-    if is_url && sent.chars().count() <= CALLBACK_CHARS_MAX {
+    if is_callback_url(&sent) {
         return Ok(Some(sent));
     }
     let message = format!(
         "callbackUrl is not an http or https URL of at most {CALLBACK_CHARS_MAX} characters"
     );
     Err(ApiError::new(Code::MeteringCallback, message))
+}
+
+/// Whether a text is a URL messages can be posted to, and not too long.
+pub(in crate::api) fn is_callback_url(sent: &str) -> bool {
+    let fits = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    url::Url::parse(sent).is_ok_and(fits) && sent.chars().count() <= CALLBACK_CHARS_MAX
 }
 
 fn missing(name: &str) -> ApiError {
@@ -283,6 +290,8 @@ mod tests {
             month("2024-08-12T00:00:00Z"),
             "2024-08-12T00:00:00Z 2024-08-12T00:00:00Z"
         );
+        let backwards = range("2024-08-12T10:00:00Z", "2024-08-12T09:59:59Z", 31);
+        assert_eq!(backwards, "METERING_RANGE");
         assert_eq!(month("12.08.2024"), "METERING_DATE");
         assert_eq!(
             month("2024-08-12T10:00:00"),

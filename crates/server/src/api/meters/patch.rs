@@ -9,7 +9,7 @@ use domain::Timestamp;
 use domain::meter::{Filter, JobLevelLayout, Meter, Scalar};
 use domain::path::JsonPath;
 use domain::range::TimeRange;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::wire::{FilterWire, MeterOut, ScalarWire};
@@ -41,8 +41,8 @@ pub struct MeterPatch {
     group_by: Option<BTreeMap<String, JsonPath>>,
     filters: Option<Vec<FilterWire>>,
     scalar: Option<ScalarWire>,
-    /// Columns of its job-level export; null for none.
-    #[serde(default)]
+    /// Columns of its job-level export; `none` or null for a meter without one.
+    #[serde(default, deserialize_with = "layout")]
     #[schema(value_type = Option<String>)]
     job_level_layout: Field<JobLevelLayout>,
     zero_rows: Option<bool>,
@@ -73,6 +73,11 @@ pub async fn patch_meter(
     app.declare_readings().await?;
     let found = app.metadata.find_meter(meter.id).await?;
     Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)))
+}
+
+fn layout<'de, D: Deserializer<'de>>(sent: D) -> Result<Field<JobLevelLayout>, D::Error> {
+    let layout = JobLevelLayout::or_none(sent)?;
+    Ok(layout.map_or(Field::Null, Field::Value))
 }
 
 impl MeterPatch {

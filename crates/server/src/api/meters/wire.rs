@@ -55,7 +55,8 @@ pub struct MeterIn {
     pub feature: Option<String>,
     /// Unit in which tiers and rates count.
     pub scalar: Option<ScalarWire>,
-    /// Columns of its job-level export.
+    /// Columns of its job-level export; `none`, as if absent, for a meter without one.
+    #[serde(default, deserialize_with = "JobLevelLayout::or_none")]
     #[schema(value_type = Option<String>, example = "generic")]
     pub job_level_layout: Option<JobLevelLayout>,
     /// Whether days without usage are printed as zero rows.

@@ -68,7 +68,7 @@ pub(crate) struct TierOut {
 
 /// A rate to create.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RateIn {
     /// Slug or id of the meter.
     meter: String,
@@ -84,6 +84,7 @@ pub struct RateIn {
 
 /// A new version of a rate; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RatePatch {
     #[serde(flatten)]
     terms: TermsIn,

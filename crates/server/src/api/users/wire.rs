@@ -61,7 +61,7 @@ pub struct UserMade {
 
 /// A user to create.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserIn {
     /// Login name, unique over the server.
     name: String,
@@ -79,7 +79,7 @@ pub struct UserIn {
 
 /// Changes of a user; what is left out stays.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserPatch {
     /// `active` or `disabled`.
     status: Option<String>,

@@ -1,11 +1,14 @@
 //! The ZIP: streamed, in ranges, for three days, to nobody else.
 
+use std::path::Path;
+
 use domain::tree::OrganizationKind;
 use insta::assert_snapshot;
 use metadata::Role;
 use reqwest::Method;
+use sha2::{Digest, Sha256};
 
-use super::{EXPORTS, flights, post, session_of, status_path, summary};
+use super::{EXPORTS, flights, flights_with, post, session_of, status_path, summary};
 use crate::harness::{Answer, TestServer};
 
 async fn finished() -> (TestServer, String, String) {
@@ -48,6 +51,9 @@ async fn a_zip_comes_whole_in_parts_or_not_again() {
     let disposition = headers["content-disposition"].to_str().unwrap();
     assert_snapshot!(crate::harness::redact(disposition), @r#"attachment; filename="[id].zip""#);
     let tag = headers["etag"].to_str().unwrap();
+    let sum = Sha256::digest(&whole);
+    let sum: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(tag, format!("\"{sum}\""));
     let (status, headers, part) = fetch(&server, &session, &path, &[("range", "bytes=4-13")]).await;
     assert_eq!((status, part.as_slice()), (206, &whole[4..14]));
     assert_eq!(
@@ -107,6 +113,45 @@ async fn what_is_not_there_yet_or_any_more_is_told_apart() {
         "SUCCESS",
         "the family knows no expiry"
     );
+}
+
+#[tokio::test]
+async fn the_files_go_after_the_configured_days_and_the_row_stays() {
+    let (server, session) = flights_with(|config| config.exports.artifact_days = 1).await;
+    let job = post(&server, &session, EXPORTS, &summary()).await;
+    server.run_jobs_until_idle().await;
+    let kept = |extension: &str| {
+        let id = job.json()["jobId"].as_str().unwrap().to_owned();
+        files(&server.data_dir().join("artifacts")).contains(&format!("{id}.{extension}"))
+    };
+    let sweep = async || server.app().exports.worker.sweep().await.unwrap();
+    server.advance(24 * 3600 - 1);
+    assert_eq!((sweep().await, kept("zip"), kept("json")), (0, true, true));
+    server.advance(1);
+    assert_eq!(
+        (sweep().await, kept("zip"), kept("json")),
+        (1, false, false)
+    );
+    let (user, password) = server.admin();
+    let session = server.session(&user, &password).await;
+    let path = status_path(&job);
+    let status = server.in_session(&session, Method::GET, &path, "").await;
+    assert_eq!(status.json()["status"], "SUCCESS");
+    let path = format!("{path}/download");
+    assert_eq!(fetch(&server, &session, &path, &[]).await.0, 410);
+}
+
+/// Names of the files in a folder and those below it.
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
+    let names = entries.flat_map(|entry| {
+        if entry.file_type().unwrap().is_dir() {
+            files(&entry.path())
+        } else {
+            vec![entry.file_name().into_string().unwrap()]
+        }
+    });
+    names.collect()
 }
 
 #[tokio::test]

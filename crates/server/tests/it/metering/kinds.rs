@@ -1,14 +1,12 @@
 //! Every kind of export from end to end, by a client that knows nothing but the family's contract.
 
-use std::collections::BTreeMap;
-use std::process::Command;
-
 use domain::ids::OrganizationId;
 use domain::tree::OrganizationKind;
 use metadata::Role;
 use serde_json::{Value, json};
 
 use super::METER;
+use crate::client::{Client, Files, Login};
 use crate::harness::TestServer;
 
 const SETUP: &str = "organizations: [{name: Default}]
@@ -81,93 +79,19 @@ impl Scene {
         }
     }
 
-    /// Logs in, asks, polls, downloads and reads the tables by file name.
-    async fn fetch(&self, resource: &str, request: Value) -> (Value, BTreeMap<String, Table>) {
+    /// A program that has logged in as the administrator.
+    async fn client(&self, login: Login) -> Client {
         let (user, password) = self.server.admin();
-        let http = reqwest::Client::new();
-        let login = self.server.url("/saas/public/core/v3/login");
-        let login = http
-            .post(login)
-            .json(&json!({"username": user, "password": password}));
-        let login: Value = login.send().await.unwrap().json().await.unwrap();
-        let base = login["products"][0]["baseApiUrl"].as_str().unwrap();
-        let session = login["userInfo"]["sessionId"].as_str().unwrap();
-        let metering = format!("{base}/public/core/v3/license/metering");
-        let with = |request: reqwest::RequestBuilder| request.header("INFA-SESSION-ID", session);
-        let posted = with(http.post(format!("{metering}/{resource}"))).json(&request);
-        let posted: Value = posted.send().await.unwrap().json().await.unwrap();
-        let job = format!(
-            "{metering}/ExportMeteringData/{}",
-            posted["jobId"].as_str().unwrap()
-        );
-        let mut status = posted.clone();
-        while ["CREATED", "PROCESSING"].contains(&status["status"].as_str().unwrap()) {
-            let answer = with(http.get(&job)).send().await.unwrap();
-            status = answer.json().await.unwrap();
-        }
-        assert_eq!(status["status"], "SUCCESS", "{status}");
-        let zip = with(http.get(format!("{job}/download")))
-            .send()
-            .await
-            .unwrap();
-        (posted, tables(&zip.bytes().await.unwrap()))
-    }
-}
-
-/// A table: its header and its rows, by column; an empty line is a row without columns.
-struct Table {
-    header: String,
-    rows: Vec<BTreeMap<String, String>>,
-}
-
-impl Table {
-    fn of(text: &str) -> Self {
-        let mut lines = text.lines();
-        let header = lines.next().unwrap();
-        let row = |line: &str| {
-            let fields = header.split(',').zip(line.split(','));
-            let fields = fields.map(|(column, field)| (column.to_owned(), field.to_owned()));
-            if line.is_empty() {
-                BTreeMap::new()
-            } else {
-                fields.collect()
-            }
-        };
-        Self {
-            header: header.to_owned(),
-            rows: lines.map(row).collect(),
-        }
+        Client::log_in(&self.server.url(""), login, &user, &password).await
     }
 
-    /// One column of all rows, joined by blanks.
-    fn column(&self, name: &str) -> String {
-        let cells = self.rows.iter();
-        let cells: Vec<_> = cells
-            .map(|row| row.get(name).map_or("", String::as_str))
-            .collect();
-        cells.join(" ")
+    /// What a program gets that logs in, asks, polls and downloads.
+    async fn fetch(&self, resource: &str, request: Value) -> (Value, Files) {
+        let client = self.client(Login::V3).await;
+        let fetched = client.fetch(resource, &request).await;
+        client.log_out().await;
+        fetched
     }
-}
-
-fn tables(zip: &[u8]) -> BTreeMap<String, Table> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("export.zip");
-    std::fs::write(&path, zip).unwrap();
-    let program = "
-import json, sys, zipfile
-with zipfile.ZipFile(sys.argv[1]) as archive:
-    print(json.dumps({name: archive.read(name).decode() for name in archive.namelist()}))
-";
-    let output = Command::new("python3")
-        .args(["-c", program])
-        .arg(&path)
-        .output();
-    let output = output.expect("python3 reads the archive");
-    let files: BTreeMap<String, String> = serde_json::from_slice(&output.stdout).unwrap();
-    files
-        .into_iter()
-        .map(|(name, text)| (name, Table::of(&text)))
-        .collect()
 }
 
 fn january() -> Value {
@@ -304,4 +228,26 @@ async fn jobs_of_one_meter_or_of_all_are_listed_with_those_that_failed() {
         files["JobDetails_0000000000000000000002.csv"].column("User"),
         "ada"
     );
+}
+
+#[tokio::test]
+async fn a_program_that_logs_in_the_older_way_gets_the_same_files() {
+    let scene = Scene::new().await;
+    let (older, newer) = (scene.client(Login::V2).await, scene.client(Login::V3).await);
+    let job_type = |word: &str| ("ExportMeteringData", with(&json!({"jobType": word})));
+    let job_level = "ExportServiceJobLevelMeteringData";
+    for (resource, request) in [
+        job_type("SUMMARY"),
+        job_type("PROJECT_FOLDER"),
+        job_type("ASSET"),
+        ("ExportMeteringDataAllLinkedOrgsAcrossRegion", january()),
+        (job_level, with(&json!({"meterId": METER}))),
+        (job_level, with(&json!({"allMeters": true}))),
+    ] {
+        let (_, files) = older.fetch(resource, &request).await;
+        assert_eq!(files, newer.fetch(resource, &request).await.1);
+        assert!(files.values().any(|table| !table.rows.is_empty()));
+    }
+    older.log_out().await;
+    newer.log_out().await;
 }

@@ -5,7 +5,7 @@ use metadata::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{EXPORTS, JOB_LEVEL, LINKED, flights, post, session_of, summary};
+use super::{EXPORTS, JOB_LEVEL, LINKED, METER, flights, post, session_of, status_path, summary};
 use crate::harness::Answer;
 
 fn with(field: &str, value: Value) -> Value {
@@ -71,7 +71,7 @@ async fn a_meter_without_a_report_and_one_folder_day_too_many_are_refused() {
         .find(|meter| meter["slug"] == "miles");
     let body = with("meterId", miles.unwrap()["id"].clone());
     let refused = post(&server, &session, JOB_LEVEL, &body).await;
-    assert_eq!(refused.json()["error"]["code"], "METERING_METER");
+    assert_eq!(refused.json()["error"]["code"], "METERING_NO_JOB_LEVEL");
     let mut body = with("jobType", json!("PROJECT_FOLDER"));
     body["endDate"] = json!("2026-02-02T00:00:00Z");
     for kind in ["PROJECT_FOLDER", "ASSET"] {
@@ -105,10 +105,24 @@ async fn writers_strangers_and_switched_off_organizations_export_nothing() {
       }
     }
     "#);
+    let job = post(&server, &session, EXPORTS, &summary()).await;
+    server.run_jobs_until_idle().await;
     let path = format!("/api/v1/organizations/{root}");
     let off = server.patch(server.token(), &path, r#"{"meteringEnabled":false}"#);
     let acting = off.await;
     assert_eq!(acting.status, 200, "{}", acting.body);
-    let refused = post(&server, &session, EXPORTS, &summary()).await;
-    assert_eq!(refused.json()["error"]["code"], "METERING_DISABLED");
+    for resource in [EXPORTS, LINKED, JOB_LEVEL] {
+        let refused = post(&server, &session, resource, &with("meterId", json!(METER))).await;
+        let code = refused.json()["error"]["code"].clone();
+        assert_eq!((refused.status, code), (403, json!("METERING_DISABLED")));
+    }
+    for path in [status_path(&job), status_path(&job) + "/download"] {
+        let refused = server.in_session(&session, Method::GET, &path, "").await;
+        assert_eq!(refused.status, 403, "{}", refused.body);
+    }
+    let on = r#"{"meteringEnabled":true}"#;
+    assert_eq!(server.patch(server.token(), &path, on).await.status, 200);
+    let path = status_path(&job);
+    let again = server.in_session(&session, Method::GET, &path, "").await;
+    assert_eq!(again.status, 200);
 }
