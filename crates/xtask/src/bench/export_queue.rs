@@ -6,7 +6,7 @@ mod crowd;
 use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -154,7 +154,7 @@ fn queue(
     };
     thread::scope(|scope| {
         let askers: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(work)).collect();
-        let mut ended = askers.into_iter().map(|asker| asker.join());
+        let mut ended = askers.into_iter().map(ScopedJoinHandle::join);
         ended.try_for_each(|ended| ended.expect("an asker returns"))
     })?;
     Ok(made.into_inner().expect("no asker panicked"))
@@ -205,9 +205,10 @@ fn document(machine: &Machine, options: &Options, measured: &Measured) -> String
     let (organizations, events) = (options.organizations, report::count(options.events));
     let seconds = |duration: Duration| format!("{:.2}", duration.as_secs_f64());
     let millis = |duration: Duration| format!("{:.1}", duration.as_secs_f64() * 1000.0);
-    let verdict = match measured.small <= SMALL_JOB_LIMIT {
-        true => "met",
-        false => "missed",
+    let verdict = if measured.small <= SMALL_JOB_LIMIT {
+        "met"
+    } else {
+        "missed"
     };
     let limit = format!("{} {verdict}", SMALL_JOB_LIMIT.as_secs());
     #[expect(clippy::cast_precision_loss, reason = "a printed rate has few digits")]

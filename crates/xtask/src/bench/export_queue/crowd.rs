@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 
 use anyhow::{Context, Result, ensure};
 
@@ -72,7 +72,7 @@ pub(super) fn take(server: &Server, organizations: usize, count: u64) -> Result<
         let streams: Vec<_> = (0..STREAMS)
             .map(|each| scope.spawn(move || share(each)))
             .collect();
-        let mut ended = streams.into_iter().map(|stream| stream.join());
+        let mut ended = streams.into_iter().map(ScopedJoinHandle::join);
         ended.try_for_each(|ended| ended.expect("a stream returns"))
     })
     .context("events could not be taken in")
