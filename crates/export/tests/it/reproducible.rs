@@ -14,9 +14,10 @@ use crate::jobs::usage;
 use crate::world::{LEASE_SECONDS, ROOT, SANDBOX, SUB, World, meter, meter_id, organization, rate};
 
 type Sha = [u8; 32];
+type Request = fn(&mut NewExport);
 
 /// Every kind of request: its name, and what makes it.
-const REQUESTS: [(&str, fn(&mut NewExport)); 9] = [
+const REQUESTS: [(&str, Request); 9] = [
     ("summary", |_| {}),
     ("summary of all linked", |new| new.all_linked_orgs = true),
     ("combined summary", |new| {
@@ -24,7 +25,7 @@ const REQUESTS: [(&str, fn(&mut NewExport)); 9] = [
         new.combined = true;
     }),
     ("older summary", |new| {
-        new.kind = ExportKind::SummaryAllLinked
+        new.kind = ExportKind::SummaryAllLinked;
     }),
     ("project and folder", |new| {
         new.kind = ExportKind::ProjectFolder;
