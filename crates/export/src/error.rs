@@ -97,6 +97,9 @@ pub enum Error {
     /// The worker is shutting down.
     #[error("the worker is stopping")]
     Stopping,
+    /// The job takes longer than the express lane has for it.
+    #[error("the job is too long for the express lane")]
+    TooLong,
     /// A defect: a step that cannot fail did.
     #[error("internal error: {0}")]
     Internal(String),
@@ -119,7 +122,9 @@ impl Error {
                 source: object_store::Error::NotFound { .. },
                 ..
             } => Kind::Gone,
-            Self::Artifact { .. } | Self::Archive(_) | Self::Stopping => Kind::Unavailable,
+            Self::Artifact { .. } | Self::Archive(_) | Self::Stopping | Self::TooLong => {
+                Kind::Unavailable
+            }
             Self::TakenOver(_) => Kind::Conflict,
             Self::Mismatch { .. } | Self::Internal(_) => Kind::Internal,
         }

@@ -3,6 +3,8 @@
 //! A lease with a fencing number holds the job meanwhile. When its worker dies, another one starts
 //! again and makes the same bytes; when it is only late, its result no longer counts.
 
+mod attempt;
+mod control;
 mod lease;
 mod pool;
 
@@ -11,17 +13,16 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use domain::Timestamp;
 use domain::export::{AsOf, ExportPlan};
 use domain::ids::ExportId;
 use jiff::SignedDuration;
-use metadata::{Artifact, Claim, Claimed, ExportStatus, Metadata, Progress, Settlement};
+use metadata::{Artifact, Claim, Claimed, Lane, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
-use tracing::Instrument;
 use usage::UsageStore;
 
 use crate::artifact::{self, Artifacts, Stored};
@@ -29,13 +30,10 @@ use crate::build::{Build, Contents, Gauge, Missing};
 use crate::error::{Error, Result};
 use crate::manifest::{FileFacts, Manifest};
 use crate::request;
+use control::Controls;
 
 pub use pool::Workers;
 
-/// Times a job is tried before it counts as failed.
-const ATTEMPTS_MAX: u32 = 5;
-/// Milliseconds until a job that met a passing failure is tried again.
-const RETRY_MS: u32 = 2_000;
 /// Ends of jobs that a listener may be behind before it misses some.
 const ENDS_MAX: usize = 1_024;
 /// Artifacts removed in one sweep.
@@ -49,8 +47,11 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Options {
     /// Name of this process among those that share the database.
     pub name: String,
-    /// Jobs worked on at once.
+    /// Jobs worked on at once, besides the one of the express lane.
     pub workers: usize,
+    /// Time a job may take in the express lane before it is handed back as long, in milliseconds;
+    /// 0 for no express lane.
+    pub express_budget_ms: u32,
     /// Threads that deflate, per job.
     pub deflate_threads: usize,
     /// Length of a lease, in milliseconds; it is extended three times as often.
@@ -64,12 +65,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Two jobs at once, leases of 30 seconds, artifacts for three days.
+    /// Two jobs at once and one of up to two seconds, leases of 30 seconds, artifacts for three
+    /// days.
     pub fn new(name: impl Into<String>, scratch: impl Into<PathBuf>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             name: name.into(),
             workers: 2,
+            express_budget_ms: 2_000,
             deflate_threads: cores,
             lease_ms: 30_000,
             poll_ms: 1_000,
@@ -88,6 +91,8 @@ pub struct Worker {
     clock: Clock,
     options: Arc<Options>,
     ends: broadcast::Sender<ExportId>,
+    lane: Lane,
+    controls: Arc<Controls>,
 }
 
 impl fmt::Debug for Worker {
@@ -173,7 +178,19 @@ impl Worker {
             clock,
             options,
             ends: broadcast::channel(ENDS_MAX).0,
+            lane: Lane::Ordinary,
+            controls: Arc::default(),
         })
+    }
+
+    /// The same worker in the express lane: what does not end in time there is handed back.
+    #[must_use]
+    pub fn express(&self) -> Self {
+        let lane = Lane::Express;
+        Self {
+            lane,
+            ..self.clone()
+        }
     }
 
     /// Where this worker puts artifacts.
@@ -219,44 +236,14 @@ impl Worker {
             worker: self.options.name.clone(),
             pins: request::pins(as_of),
             lease_ms: self.options.lease_ms,
+            lane: self.lane,
         };
         Ok(self.metadata.claim_export(&claim, now).await?)
     }
 
-    /// Makes a claimed job's artifact while the lease is kept, and ends the job either way.
-    ///
-    /// What is logged meanwhile names the request that asked for the job.
-    pub(crate) async fn work(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
-        let request_id = claimed.export.request.request_id.map(|id| id.to_string());
-        let span = tracing::info_span!("job", request.id = request_id);
-        self.work_through(claimed, gauge).instrument(span).await
-    }
-
-    async fn work_through(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
-        let started = Instant::now();
-        let export = claimed.export.id;
-        let made = tokio::select! {
-            made = self.make(claimed, gauge) => made,
-            lost = self.keep_lease(claimed, gauge) => Err(lost),
-        };
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match made {
-            Ok(made) => {
-                let rows = made.rows;
-                self.settle(claimed, made).await?;
-                tracing::info!(export.id = %export, duration_ms, rows, "export {export} is ready");
-                Ok(())
-            }
-            Err(error) => {
-                gauge.stop();
-                self.give_up(claimed, gauge, error).await
-            }
-        }
-    }
-
     async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Made> {
         let export = claimed.export.id;
-        let built = self.build(claimed, gauge).await?;
+        let built = self.build_in_time(claimed, gauge).await?;
         for Missing {
             organization,
             error,
@@ -271,15 +258,24 @@ impl Worker {
         self.publish(claimed, built, gauge).await
     }
 
+    /// The express lane gives a job only so much time until it is built.
+    async fn build_in_time(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
+        let build = self.build(claimed, gauge);
+        if self.lane == Lane::Ordinary {
+            return build.await;
+        }
+        let budget = Duration::from_millis(u64::from(self.options.express_budget_ms));
+        let built = tokio::time::timeout(budget, build).await;
+        built.unwrap_or(Err(Error::TooLong))
+    }
+
     /// Steps 3 to 6: depends on the job's row alone, so that a second run makes the same bytes.
     pub async fn build(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
         let request = request::request(claimed)?;
         let as_of = claimed.pins.as_of;
         let account = self.account(&claimed.export).await?;
-        let snapshot = self
-            .metadata
-            .snapshot(account, Some(as_of.revision))
-            .await?;
+        let control = self.controls.at(&self.metadata, account, as_of.revision);
+        let control = control.await?;
         let scratch = (
             tempfile::tempfile_in(&self.options.scratch)?,
             self.options.deflate_threads,
@@ -287,7 +283,6 @@ impl Worker {
         let (usage, gauge) = (Arc::clone(&self.usage), Arc::clone(gauge));
         let runtime = Handle::current();
         blocking(move || {
-            let control = request::control(&snapshot);
             let plan = ExportPlan::new(&request, &control, as_of)?;
             let asked = (&request.parameters, as_of);
             let build = Build::new(usage.as_ref(), &runtime, &gauge, asked, scratch)?;
@@ -312,8 +307,7 @@ impl Worker {
         gauge: &Arc<Gauge>,
     ) -> Result<Made> {
         let (rows, missing) = (built.rows(), built.missing());
-        let progress = Progress { percent: 100, rows };
-        self.beat(claimed, progress, self.options.lease_ms).await?;
+        self.hold(claimed, Progress { percent: 100, rows }).await?;
         let export = claimed.export.id;
         let parameters = request::parameters(&claimed.export.request)?;
         let (artifacts, runtime) = (self.artifacts.clone(), Handle::current());
@@ -381,47 +375,6 @@ impl Worker {
         settled.map_err(|error| taken_over(export, error))?;
         // Nobody may be listening.
         let _ = self.ends.send(export);
-        Ok(())
-    }
-
-    /// What becomes of a job that could not be made: another try, or its end.
-    ///
-    /// The causes go to the log; the caller learns what failed, not the paths of this machine.
-    async fn give_up(&self, claimed: &Claimed, gauge: &Gauge, error: Error) -> Result<()> {
-        let export = claimed.export.id;
-        let chain = chain(&error);
-        match error {
-            Error::TakenOver(_) => {
-                tracing::warn!(export.id = %export, "export {export} was taken over");
-                self.clear_cancelled(export).await
-            }
-            Error::Stopping => {
-                let (fence, now) = (claimed.fence, (self.clock)());
-                Ok(self.metadata.release_export(export, fence, now).await?)
-            }
-            error if error.is_passing() && claimed.export.attempts < ATTEMPTS_MAX => {
-                tracing::warn!(export.id = %export, "export {export} is tried again: {chain}");
-                let progress = Progress {
-                    percent: 0,
-                    rows: gauge.rows(),
-                };
-                self.beat(claimed, progress, RETRY_MS).await
-            }
-            error => {
-                tracing::error!(export.id = %export, "export {export} failed: {chain}");
-                let error_message = reason(&error);
-                self.end(claimed, &Settlement::Failed { error_message })
-                    .await
-            }
-        }
-    }
-
-    /// Removes what was put for a job that was cancelled meanwhile: no row leads to it.
-    async fn clear_cancelled(&self, export: ExportId) -> Result<()> {
-        let found = self.metadata.find_export(export).await?;
-        if found.is_some_and(|found| found.status == ExportStatus::Cancelled) {
-            self.artifacts.remove(export).await?;
-        }
         Ok(())
     }
 

@@ -211,6 +211,17 @@ pub struct Artifact {
     pub expires_at: Timestamp,
 }
 
+/// Which jobs a worker takes, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Every job: of the organization with the fewest running, then of the one served least
+    /// recently, then the oldest.
+    Ordinary,
+    /// Jobs not known to be long: of organizations not served here for a minute the newest job,
+    /// then of the one served here least recently.
+    Express,
+}
+
 /// A worker's wish for work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -220,6 +231,8 @@ pub struct Claim {
     pub pins: Pins,
     /// Length of the lease, in milliseconds.
     pub lease_ms: u32,
+    /// Which jobs it takes.
+    pub lane: Lane,
 }
 
 /// A claimed export: what heartbeats and settling need.

@@ -35,8 +35,8 @@ pub use account::{Account, NewAccount};
 pub use error::{Error, Result};
 pub use export::{
     ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export,
-    ExportFilter, ExportKind, ExportSource, ExportStatus, Inserted, NewExport, Pins, Progress,
-    Scheduled, Settlement,
+    ExportFilter, ExportKind, ExportSource, ExportStatus, Inserted, Lane, NewExport, Pins,
+    Progress, Scheduled, Settlement,
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};

@@ -148,6 +148,7 @@ fn migrator() -> Migrator {
             "schedules",
             include_str!("../migrations/0005_schedules.sql"),
         ),
+        (6, "turns", include_str!("../migrations/0006_turns.sql")),
     ];
     let migrations = texts.into_iter().map(|(version, description, text)| {
         let text = text.into_sql_str();

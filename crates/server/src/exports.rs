@@ -67,6 +67,7 @@ pub fn start(
     let name = format!("{}-{:x}", std::process::id(), random::bits());
     let mut options = Options::new(name, data_dir.join("scratch"));
     options.workers = config.exports.workers;
+    options.express_budget_ms = config.exports.express_budget_ms;
     options.retention_hours = config.exports.artifact_days.saturating_mul(24);
     let now: export::worker::Clock = Arc::new(move || clock.now());
     let allowed = config.exports.callback_addresses.clone();

@@ -3,6 +3,7 @@
 mod client;
 mod disk;
 mod events;
+mod export_queue;
 mod ingest;
 mod load;
 mod machine;
@@ -27,6 +28,8 @@ pub(crate) enum Bench {
     Ingest(ingest::Options),
     /// Peak memory of ingest, compaction and each export, and start-up times.
     Memory(memory::Options),
+    /// A small export job behind a thousand others, and how long all of them take.
+    ExportQueue(export_queue::Options),
 }
 
 /// Measures with an optimized build of this program, which shares its cores with the server.
@@ -39,5 +42,6 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Ingest(options) => ingest::run(options),
         Bench::Memory(options) => memory::run(options),
+        Bench::ExportQueue(options) => export_queue::run(options),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ids::ExportId;
-use metadata::{Claimed, Progress};
+use metadata::{Claimed, ExportStatus, Progress};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
@@ -45,6 +45,20 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Makes sure that the lease is this worker's; writes nothing while it lasts.
+    pub(super) async fn hold(&self, claimed: &Claimed, progress: Progress) -> Result<()> {
+        let held = self.metadata.find_export(claimed.export.id).await?;
+        let lasts = held.is_some_and(|held| {
+            held.fence == claimed.fence
+                && held.status == ExportStatus::Processing
+                && held.lease_expires_at > Some((self.clock)())
+        });
+        if lasts {
+            return Ok(());
+        }
+        self.beat(claimed, progress, self.options.lease_ms).await
     }
 
     pub(super) async fn beat(

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ids::ExportId;
-use export::Result;
+use export::build::Gauge;
+use export::{Error, Result};
 use metadata::ExportStatus;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -21,7 +22,7 @@ const STEP_SECONDS: u32 = 11;
 
 /// A store whose totals wait until it is opened.
 #[derive(Debug)]
-struct Gated {
+pub(crate) struct Gated {
     store: Arc<EmbeddedStore>,
     waits: Notify,
     gate: Semaphore,
@@ -53,7 +54,21 @@ impl UsageStore for Gated {
 }
 
 impl Gated {
-    fn open(&self) {
+    pub(crate) fn new(store: &Arc<EmbeddedStore>) -> Arc<Self> {
+        Arc::new(Self {
+            store: Arc::clone(store),
+            waits: Notify::new(),
+            gate: Semaphore::new(0),
+        })
+    }
+
+    /// Waits until somebody waits for the gate.
+    pub(crate) async fn is_waited_for(&self) {
+        self.waits.notified().await;
+    }
+
+    /// Lets everybody through from now on.
+    pub(crate) fn open(&self) {
         self.gate.add_permits(1_000);
     }
 
@@ -63,24 +78,16 @@ impl Gated {
     }
 }
 
-fn gated(world: &World) -> Arc<Gated> {
-    Arc::new(Gated {
-        store: Arc::clone(&world.store),
-        waits: Notify::new(),
-        gate: Semaphore::new(0),
-    })
-}
-
 /// A job whose worker is in the middle of it; from here on, time passes in steps only.
 async fn in_the_middle(
     world: &World,
 ) -> (ExportId, Arc<Gated>, JoinHandle<Result<Option<ExportId>>>) {
     world.take(&usage(0, 10)).await;
     let export = world.ask(linked).await;
-    let gated = gated(world);
+    let gated = Gated::new(&world.store);
     let worker = world.worker_on(Arc::<Gated>::clone(&gated), 1);
     let job = tokio::spawn(async move { worker.tick().await });
-    gated.waits.notified().await;
+    gated.is_waited_for().await;
     tokio::time::pause();
     (export, gated, job)
 }
@@ -155,11 +162,11 @@ async fn a_cancelled_job_stops_at_once_and_publishes_nothing() {
     let world = World::new().await;
     world.take(&usage(0, 10)).await;
     let export = world.ask(linked).await;
-    let gated = gated(&world);
+    let gated = Gated::new(&world.store);
     let worker = world.worker_on(Arc::<Gated>::clone(&gated), 1);
     let ends = worker.ends().clone();
     let job = tokio::spawn(async move { worker.tick().await });
-    gated.waits.notified().await;
+    gated.is_waited_for().await;
     world
         .metadata
         .cancel_export(export, world.now())
@@ -192,4 +199,35 @@ async fn what_was_put_before_a_cancellation_is_removed_again() {
     assert!(worker.settle(&claimed, made).await.is_err());
     assert_eq!(world.export(export).await.status, ExportStatus::Cancelled);
     assert!(world.artifacts.manifest(export).await.is_err());
+}
+
+#[tokio::test]
+async fn a_worker_stopped_before_its_last_word_changes_nothing_when_it_wakes() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    let (late, gauge) = (world.worker(1), Arc::new(Gauge::default()));
+    let claimed = late.claim().await.unwrap().unwrap();
+    let built = late.build(&claimed, &gauge).await.unwrap();
+    let made = late.publish(&claimed, built, &gauge).await.unwrap();
+    let built_too_late = late.build(&claimed, &gauge).await.unwrap();
+
+    world.take(&usage(10, 20)).await;
+    world.pass(LEASE_SECONDS + 1);
+    assert_eq!(world.worker(2).tick().await.unwrap(), Some(export));
+    let done = world.export(export).await;
+    assert_eq!((done.status, done.fence), (ExportStatus::Success, 2));
+    let sha256 = done.artifact.as_ref().unwrap().sha256;
+    assert_eq!(
+        made.stored.sha256, sha256,
+        "what it had put were the same bytes"
+    );
+    let zip = world.zip(export).await;
+
+    let put = late.publish(&claimed, built_too_late, &gauge).await;
+    assert!(matches!(put, Err(Error::TakenOver(_))), "{put:?}");
+    let settled = late.settle(&claimed, made).await;
+    assert!(matches!(settled, Err(Error::TakenOver(_))), "{settled:?}");
+    assert_eq!(world.export(export).await, done);
+    assert_eq!(world.zip(export).await, zip);
 }

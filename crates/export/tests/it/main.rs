@@ -5,6 +5,7 @@
     reason = "the world of a test is set up or the test fails"
 )]
 
+mod express;
 mod files;
 mod fixtures;
 mod identity;
@@ -13,7 +14,9 @@ mod leases;
 mod outbox;
 mod own;
 mod receiver;
+mod reproducible;
 mod scope;
+mod stopped;
 mod story;
 mod trouble;
 mod webhooks;

@@ -1,7 +1,7 @@
 //! A small account on a real database and a real usage store.
 
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -113,6 +113,16 @@ pub(crate) fn rate(number: u8, price: &str) -> Rate {
     }
 }
 
+/// Opens, or makes, the stores in a folder.
+async fn open(folder: &Path) -> (Arc<EmbeddedStore>, Metadata, Artifacts) {
+    let options = usage::Options::new(folder.join("usage"));
+    let store = EmbeddedStore::open(options, Arc::new(RealDisk), Layout::default()).unwrap();
+    let database = metadata::Options::file(folder.join("metadata.db"));
+    let metadata = Metadata::open(database).await.unwrap();
+    let artifacts = Artifacts::folder(&folder.join("artifacts")).unwrap();
+    (store, metadata, artifacts)
+}
+
 impl World {
     /// An account with a root, a sub-organization, a sandbox, and a meter per layout.
     pub(crate) async fn new() -> Self {
@@ -124,12 +134,7 @@ impl World {
     /// Stores without any account.
     pub(crate) async fn empty() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = usage::Options::new(folder.path().join("usage"));
-        let disk = Arc::new(RealDisk);
-        let store = EmbeddedStore::open(options, disk, Layout::default()).unwrap();
-        let database = metadata::Options::file(folder.path().join("metadata.db"));
-        let metadata = Metadata::open(database).await.unwrap();
-        let artifacts = Artifacts::folder(&folder.path().join("artifacts")).unwrap();
+        let (store, metadata, artifacts) = open(folder.path()).await;
         let start: Timestamp = "2014-02-03T04:05:06Z".parse().unwrap();
         Self {
             folder,
@@ -175,6 +180,17 @@ impl World {
         change.commit().await.unwrap();
     }
 
+    /// Closes every store and opens it again.
+    pub(crate) async fn restart(&mut self) {
+        self.store.close().unwrap();
+        self.metadata.close().await;
+        (self.store, self.metadata, self.artifacts) = open(self.folder.path()).await;
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::from_second(self.clock.load(Ordering::SeqCst)).unwrap()
     }
@@ -194,13 +210,21 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Arc<dyn UsageStore>, deflate_threads: usize) -> Worker {
+        self.worker_with(store, |options| options.deflate_threads = deflate_threads)
+    }
+
+    pub(crate) fn worker_with(
+        &self,
+        store: Arc<dyn UsageStore>,
+        change: impl FnOnce(&mut Options),
+    ) -> Worker {
         let clock = self.clock();
         let scratch: PathBuf = self.folder.path().join("scratch");
-        let options = Options {
-            deflate_threads,
+        let mut options = Options {
             lease_ms: u32::try_from(LEASE_SECONDS * 1000).unwrap(),
             ..Options::new("test", scratch)
         };
+        change(&mut options);
         let (metadata, artifacts) = (self.metadata.clone(), self.artifacts.clone());
         Worker::new(store, metadata, artifacts, clock, options).unwrap()
     }

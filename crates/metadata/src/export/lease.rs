@@ -1,27 +1,34 @@
 //! Step 2 of usage out: leases with a fencing number, shared fairly between organizations.
 
 use domain::Timestamp;
-use domain::ids::ExportId;
+use domain::ids::{ExportId, OrganizationId};
 
-use crate::database::{Transaction, sql};
+use crate::database::{Statement, sql};
 use crate::error::{Error, Result};
 use crate::export::read::export_of;
-use crate::export::{Claim, Claimed, Export, ExportStatus, Progress};
+use crate::export::{Claim, Claimed, Export, ExportStatus, Lane, Progress};
 use crate::instance::lease_end;
 use crate::open::Metadata;
 
+/// Microseconds for which the express lane remembers that it served an organization.
+const EXPRESS_MEMORY_MICROS: i64 = 60_000_000;
+
 impl Metadata {
-    /// Takes the next export: new ones and those whose lease lapsed.
+    /// Takes the next export of a lane: new ones and those whose lease lapsed.
     ///
-    /// The organization with the fewest running exports goes first, then the oldest export. The
-    /// pins of the first claim are kept by every later one, and so is a watermark that was asked
-    /// for.
+    /// The pins of the first claim are kept by every later one, and so is a watermark that was
+    /// asked for.
     pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
         let mut transaction = self.database.begin().await?;
         transaction.lock("exports").await?;
-        let Some(next) = find_next(&mut transaction, now).await? else {
+        let next = match claim.lane {
+            Lane::Ordinary => next_ordinary(now),
+            Lane::Express => next_express(now),
+        };
+        let Some(row) = transaction.one(next).await? else {
             return Ok(None);
         };
+        let (next, organization): (ExportId, _) = (row.get("id")?, row.get("organization_id")?);
         let statement = sql(
             "UPDATE exports SET status = 'PROCESSING', fence = fence + 1,
                  attempts = attempts + 1, lease_owner = $2, lease_expires_at = $3,
@@ -45,6 +52,7 @@ impl Metadata {
         .bind(claim.pins.archive_version)
         .bind(now);
         let row = transaction.one(statement).await?;
+        transaction.run(turn(organization, claim.lane, now)).await?;
         transaction.commit().await?;
         let export = row.as_ref().map(export_of).transpose()?;
         Ok(export.and_then(claimed))
@@ -85,6 +93,18 @@ impl Metadata {
             .await
     }
 
+    /// Gives a claimed export back as too long for the express lane, as if it had not been tried.
+    pub async fn hand_back_export(&self, id: ExportId, fence: u64, now: Timestamp) -> Result<()> {
+        let statement = sql("UPDATE exports SET is_long = TRUE, attempts = attempts - 1,
+                 lease_expires_at = $3, updated_at = $3
+             WHERE id = $1 AND fence = $2 AND status = 'PROCESSING'")
+        .bind(id)
+        .bind(fence)
+        .bind(now);
+        self.fenced(id, fence, self.database.run(statement).await?)
+            .await
+    }
+
     async fn fenced(&self, id: ExportId, fence: u64, affected: u64) -> Result<()> {
         if affected > 0 {
             return Ok(());
@@ -96,18 +116,55 @@ impl Metadata {
     }
 }
 
-/// The export whose turn it is.
-async fn find_next(transaction: &mut Transaction, now: Timestamp) -> Result<Option<ExportId>> {
-    let statement = sql("SELECT x.id FROM exports x
+/// The export whose turn it is at an ordinary worker.
+fn next_ordinary(now: Timestamp) -> Statement {
+    sql("SELECT x.id, x.organization_id FROM exports x
+         LEFT JOIN export_turns t ON t.organization_id = x.organization_id
          LEFT JOIN (SELECT organization_id, count(*) AS running FROM exports
-             WHERE status = 'PROCESSING' AND lease_expires_at > $1
+             WHERE status IN ('CREATED', 'PROCESSING')
+                 AND status = 'PROCESSING' AND lease_expires_at > $1
              GROUP BY organization_id) busy ON busy.organization_id = x.organization_id
-         WHERE x.status = 'CREATED'
-             OR (x.status = 'PROCESSING' AND x.lease_expires_at <= $1)
-         ORDER BY coalesce(busy.running, 0), x.created_at, x.id LIMIT 1")
-    .bind(now);
-    let row = transaction.one(statement).await?;
-    row.map(|row| row.get("id")).transpose()
+         WHERE x.status IN ('CREATED', 'PROCESSING')
+             AND (x.status = 'CREATED' OR x.lease_expires_at <= $1)
+         ORDER BY coalesce(busy.running, 0), coalesce(t.served_at, 0), x.created_at, x.id
+         LIMIT 1")
+    .bind(now)
+}
+
+/// The export whose turn it is in the express lane.
+///
+/// The newest goes first, so that it never waits for all that came before it; an organization that
+/// asks again and again falls behind the others, and ordinary workers get to the oldest.
+fn next_express(now: Timestamp) -> Statement {
+    sql("SELECT x.id, x.organization_id FROM exports x
+         LEFT JOIN export_turns t ON t.organization_id = x.organization_id
+         WHERE x.status IN ('CREATED', 'PROCESSING') AND x.is_long = FALSE
+             AND (x.status = 'CREATED' OR x.lease_expires_at <= $1)
+         ORDER BY CASE WHEN t.express_at > $2 THEN t.express_at ELSE 0 END,
+             x.created_at DESC, x.id LIMIT 1")
+    .bind(now)
+    .bind(now.as_microsecond() - EXPRESS_MEMORY_MICROS)
+}
+
+/// Notes when an organization was served in a lane.
+fn turn(organization: OrganizationId, lane: Lane, now: Timestamp) -> Statement {
+    let now = now.as_microsecond();
+    let (served_at, express_at) = match lane {
+        Lane::Ordinary => (now, 0),
+        Lane::Express => (0, now),
+    };
+    // The later instant stays, should the clocks of two servers disagree.
+    sql(
+        "INSERT INTO export_turns (organization_id, served_at, express_at) VALUES ($1, $2, $3)
+         ON CONFLICT (organization_id) DO UPDATE SET
+             served_at = CASE WHEN excluded.served_at > export_turns.served_at
+                 THEN excluded.served_at ELSE export_turns.served_at END,
+             express_at = CASE WHEN excluded.express_at > export_turns.express_at
+                 THEN excluded.express_at ELSE export_turns.express_at END",
+    )
+    .bind(organization)
+    .bind(served_at)
+    .bind(express_at)
 }
 
 fn claimed(export: Export) -> Option<Claimed> {

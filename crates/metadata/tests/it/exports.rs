@@ -4,7 +4,7 @@ use domain::ids::{ExportId, OrganizationId, RequestId};
 use domain::kind::Kind;
 use metadata::{
     ACTIVE_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Error, Export, ExportKind, ExportSource,
-    ExportStatus, Metadata, NewExport, Pins, Progress, Settlement,
+    ExportStatus, Lane, Metadata, NewExport, Pins, Progress, Settlement,
 };
 
 use crate::world::{World, at};
@@ -27,6 +27,7 @@ pub(crate) fn claim(worker: &str) -> Claim {
         worker: worker.to_owned(),
         pins: pins(1),
         lease_ms: 30_000,
+        lane: Lane::Ordinary,
     }
 }
 

@@ -15,6 +15,7 @@ mod random;
 mod rules;
 mod schedules;
 mod servers;
+mod turns;
 mod webhooks;
 mod world;
 
@@ -84,6 +85,11 @@ stories! {
         the_same_request_again_finds_its_export
         an_artifact_expires_and_the_row_stays
         only_our_own_exports_can_be_cancelled;
+    turns:
+        workers_serve_every_organization_once_before_any_twice
+        a_job_behind_a_thousand_is_the_next_of_the_express_lane
+        a_long_job_is_left_to_ordinary_workers
+        the_later_turn_stays_when_clocks_disagree;
     schedules:
         a_period_gets_one_export_however_many_servers_try
         missed_periods_come_oldest_first_and_wait_at_the_limit

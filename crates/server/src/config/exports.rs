@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Exports {
     /// Jobs worked on at once.
     pub workers: usize,
+    /// Milliseconds a job may take in the express lane; 0 for no such lane.
+    pub express_budget_ms: u32,
     /// Unfinished exports one organization may have through `/api/v1`.
     pub active_per_organization: u32,
     /// Days a finished export can be downloaded.

@@ -135,7 +135,8 @@ fn phase(server: &Server, name: &str, seconds: f64) -> Result<Phase> {
     })
 }
 
-fn peak_mib(pid: u32) -> Result<f64> {
+/// Most memory that was resident so far.
+pub(super) fn peak_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib: f64 = line

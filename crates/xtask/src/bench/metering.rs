@@ -10,7 +10,8 @@ use super::client::Client;
 use super::server::{ADMIN_PASSWORD, ADMIN_USER, Server};
 
 const LOGIN: &str = "/saas/public/core/v3/login";
-const METERING: &str = "/saas/public/core/v3/license/metering";
+/// Where jobs are asked for.
+pub(crate) const METERING: &str = "/saas/public/core/v3/license/metering";
 const JSON: &str = "application/json";
 const JOB_LIMIT: Duration = Duration::from_hours(2);
 const POLL: Duration = Duration::from_millis(500);
@@ -77,16 +78,22 @@ pub(crate) fn export(server: &Server, kind: Kind) -> Result<Export> {
 }
 
 fn log_in(server: &Server) -> Result<Client> {
-    let body = json!({"username": ADMIN_USER, "password": ADMIN_PASSWORD}).to_string();
+    server.client_with(&session(server, ADMIN_USER, ADMIN_PASSWORD)?)
+}
+
+/// Logs in and gives the header of the session.
+pub(crate) fn session(server: &Server, user: &str, password: &str) -> Result<String> {
+    let body = json!({"username": user, "password": password}).to_string();
     let mut client = server.client_with("accept: application/json")?;
     let answer = client.post(LOGIN, JSON, body.as_bytes())?.json(200)?;
     let session = answer["userInfo"]["sessionId"]
         .as_str()
         .context("the login gives no session")?;
-    server.client_with(&format!("INFA-SESSION-ID: {session}"))
+    Ok(format!("INFA-SESSION-ID: {session}"))
 }
 
-fn meter(server: &Server, slug: &str) -> Result<Value> {
+/// Id of a meter.
+pub(crate) fn meter(server: &Server, slug: &str) -> Result<Value> {
     let answer = server
         .client()?
         .get(&format!("/api/v1/meters/{slug}"))?

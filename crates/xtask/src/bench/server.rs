@@ -71,15 +71,16 @@ impl Server {
 
     /// Starts on an emptied folder and declares what the benches need.
     pub(crate) fn fresh(binary: &Path, folder: &Path) -> Result<Self> {
+        Self::declared(binary, folder, &root().join("bench/setup.yaml"))
+    }
+
+    /// Starts on an emptied folder and applies a setup file.
+    pub(crate) fn declared(binary: &Path, folder: &Path, setup: &Path) -> Result<Self> {
         fs::remove_dir_all(folder)?;
         fs::create_dir(folder)?;
         let server = Self::start(binary, folder)?;
         let mut apply = tallyport(binary, folder);
-        process::output(
-            apply
-                .args(["apply", "-f"])
-                .arg(root().join("bench/setup.yaml")),
-        )?;
+        process::output(apply.args(["apply", "-f"]).arg(setup))?;
         Ok(server)
     }
 
