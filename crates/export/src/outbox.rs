@@ -171,7 +171,9 @@ impl Outbox {
         let ids: Vec<_> = chosen.iter().map(|due| due.id).collect();
         let claimed = self.metadata.claim_deliveries(&ids, now, LEASE_MS).await;
         let mut claimed = claimed.inspect_err(|_| {
-            chosen.iter().for_each(|due| traffic.end(due));
+            for due in &chosen {
+                traffic.end(due);
+            }
         })?;
         let mut started = Vec::with_capacity(claimed.len());
         for due in chosen {

@@ -8,7 +8,7 @@ mod failure;
 mod row;
 mod words;
 
-pub(crate) use bind::Bind;
+pub(crate) use bind::{Bind, hexadecimal};
 pub(crate) use row::{Column, Row, json, micros, stored, stored_range, word};
 pub(crate) use words::words;
 

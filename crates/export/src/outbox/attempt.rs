@@ -125,12 +125,11 @@ fn pause(delivery: &Delivery) -> Option<SignedDuration> {
 /// What the receiver asks for, in seconds or as a date, within bounds.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => i64::try_from(seconds).unwrap_or(i64::MAX),
-        Err(_) => {
-            let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-            date.as_second().saturating_sub(now.as_second())
-        }
+    let seconds = if let Ok(seconds) = text.parse::<u64>() {
+        i64::try_from(seconds).unwrap_or(i64::MAX)
+    } else {
+        let date = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        date.as_second().saturating_sub(now.as_second())
     };
     let seconds = seconds.clamp(0, RETRY_AFTER_SECONDS_MAX);
     Some(SignedDuration::from_secs(seconds))

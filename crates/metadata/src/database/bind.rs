@@ -71,7 +71,7 @@ bind! { Text:
 }
 
 /// Digests are stored as lower-case hexadecimal text.
-fn hexadecimal(bytes: &[u8; 32]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8; 32]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()

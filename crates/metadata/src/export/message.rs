@@ -5,7 +5,7 @@ use domain::ids::{ExportId, OrganizationId};
 use domain::webhook::EventType;
 use serde::Serialize;
 
-use crate::database::Transaction;
+use crate::database::{Transaction, hexadecimal};
 use crate::error::Result;
 use crate::export::Export;
 use crate::outbox::{self, Event, NewDelivery};
@@ -61,11 +61,7 @@ fn event(export: &Export) -> Event<Settled> {
     let cut = |text: &String, most| text.chars().take(most).collect();
     let request = &export.request;
     let artifact = export.artifact.as_ref().map(|artifact| Made {
-        sha256: artifact
-            .sha256
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
+        sha256: hexadecimal(&artifact.sha256),
         size_bytes: artifact.size_bytes,
     });
     Event {
