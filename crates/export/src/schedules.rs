@@ -62,7 +62,8 @@ impl Schedules {
                 {
                     Ok(Turn::Made(export)) => {
                         made += 1;
-                        tracing::info!(export.id = %export, "schedule {schedule} asked for {export}");
+                        let told = format!("schedule {schedule} asked for export {export}");
+                        tracing::info!(export.id = %export, "{told}");
                     }
                     Ok(Turn::Waits | Turn::Idle) => {}
                     // One that fails must not keep the others from their turn.

@@ -12,7 +12,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use domain::ids::{ExportId, RequestId};
-use metadata::Export;
+use metadata::{Export, Inserted, NewExport};
 
 use self::body::ExportIn;
 pub(super) use self::body::{Selected, Selection, callback_url, fields, plan, user};
@@ -24,6 +24,9 @@ use super::page::{PageOut, PageQuery, id};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
+
+/// Where an answer says its resource is found.
+type Located = [(header::HeaderName, String); 1];
 
 /// Asks for an export.
 ///
@@ -48,19 +51,12 @@ pub async fn create_export(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Json(body): Json<ExportIn>,
-) -> ApiResult<(
-    StatusCode,
-    [(header::HeaderName, String); 1],
-    Json<ExportOut>,
-)> {
+) -> ApiResult<(StatusCode, Located, Json<ExportOut>)> {
     caller.may(Permission::Read)?;
     let key = body::idempotency_key(&headers)?;
     let new = body.check(&app, &caller, key, request_id).await?;
-    let limit = app.config.exports.active_per_organization;
-    let inserted = app.metadata.insert_export_within(new, limit, app.now());
-    let inserted = inserted.await.map_err(body::refusal)?;
+    let inserted = insert(&app, new).await?;
     let status = if inserted.is_new {
-        app.exports.wake();
         StatusCode::ACCEPTED
     } else {
         StatusCode::OK
@@ -133,6 +129,17 @@ pub async fn cancel_export(
     })?;
     app.exports.cancelled(cancelled.id);
     Ok(Json(ExportOut::of(cancelled, &client)))
+}
+
+/// Writes the job of a request and tells a worker.
+async fn insert(app: &App, new: NewExport) -> ApiResult<Inserted> {
+    let limit = app.config.exports.active_per_organization;
+    let inserted = app.metadata.insert_export_within(new, limit, app.now());
+    let inserted = inserted.await.map_err(body::refusal)?;
+    if inserted.is_new {
+        app.exports.wake();
+    }
+    Ok(inserted)
 }
 
 /// An export of either door whose organization is the caller's or under it.
