@@ -232,19 +232,16 @@ pub(in crate::api) fn callback_url(sent: Option<String>) -> ApiResult<Option<Str
 /// Plans a request on the control data it will be read at; refuses what cannot be planned, and
 /// usage that is gone.
 pub(in crate::api) async fn plan(app: &App, caller: &Caller, new: &NewExport) -> ApiResult<()> {
-    let (control, as_of) = match new.as_of {
-        Some(as_of) => {
-            let control = app.metadata.snapshot(caller.account, Some(as_of.revision));
-            (control.await.map_err(before_account)?, as_of)
-        }
-        None => {
-            let as_of = AsOf {
-                sequence: 0,
-                revision: caller.control.revision(),
-                time: app.now(),
-            };
-            (caller.control.clone(), as_of)
-        }
+    let (control, as_of) = if let Some(as_of) = new.as_of {
+        let control = app.metadata.snapshot(caller.account, Some(as_of.revision));
+        (control.await.map_err(before_account)?, as_of)
+    } else {
+        let as_of = AsOf {
+            sequence: 0,
+            revision: caller.control.revision(),
+            time: app.now(),
+        };
+        (caller.control.clone(), as_of)
     };
     export::check(new, &control, as_of).map_err(|error| match error.kind() {
         Kind::Invalid | Kind::NotFound => ApiError::new(Code::InvalidExport, error.to_string()),

@@ -29,7 +29,7 @@ pub struct WaitQuery {
 
 impl WaitQuery {
     /// The export as it is once it has ended, or when the time is over or the server stops.
-    pub(super) async fn until_ended(self, app: &App, mut export: Export) -> ApiResult<Export> {
+    pub(super) async fn until_ended(self, app: &App, export: Export) -> ApiResult<Export> {
         if self.wait > WAIT_SECONDS_MAX {
             let message = format!("wait is {}: expected 0 to {WAIT_SECONDS_MAX}", self.wait);
             return Err(ApiError::invalid(message));
@@ -41,18 +41,22 @@ impl WaitQuery {
         let waiters = app.exports.waiters.try_acquire();
         let _room = waiters.map_err(|error| busy(error).retry_after(1))?;
         let deadline = Instant::now() + Duration::from_secs(self.wait);
-        let mut ends = app.exports.ends();
-        // Before the first wait it is looked at again: it may have ended before we listened.
-        loop {
-            export = look(app, export).await?;
-            if !export.status.is_active() || Instant::now() >= deadline {
-                return Ok(export);
-            }
-            let next = deadline.min(Instant::now() + LOOK_INTERVAL);
-            tokio::select! {
-                () = app.stopping.cancelled() => return Ok(export),
-                _ = timeout_at(next, told(export.id, &mut ends)) => {}
-            }
+        wait_until(deadline, app, export).await
+    }
+}
+
+async fn wait_until(deadline: Instant, app: &App, mut export: Export) -> ApiResult<Export> {
+    let mut ends = app.exports.ends();
+    // Before the first wait it is looked at again: it may have ended before we listened.
+    loop {
+        export = look(app, export).await?;
+        if !export.status.is_active() || Instant::now() >= deadline {
+            return Ok(export);
+        }
+        let next = deadline.min(Instant::now() + LOOK_INTERVAL);
+        tokio::select! {
+            () = app.stopping.cancelled() => return Ok(export),
+            _ = timeout_at(next, told(export.id, &mut ends)) => {}
         }
     }
 }
