@@ -78,10 +78,10 @@ mod tests {
         let mut period = rhythm.around(day.parse().unwrap());
         let mut told = Vec::new();
         for _ in 0..3 {
-            told.push(format!("{}..{} ", period.from, period.last()));
+            told.push(format!("{}..{}", period.from, period.last()));
             period = rhythm.after(period);
         }
-        told.concat()
+        told.join(" ")
     }
 
     #[test]
@@ -89,12 +89,12 @@ mod tests {
         let days = three(Rhythm::Daily, "2024-02-28");
         assert_eq!(
             days,
-            "2024-02-28..2024-02-28 2024-02-29..2024-02-29 2024-03-01..2024-03-01 "
+            "2024-02-28..2024-02-28 2024-02-29..2024-02-29 2024-03-01..2024-03-01"
         );
         let months = three(Rhythm::Monthly, "2023-12-31");
         assert_eq!(
             months,
-            "2023-12-01..2023-12-31 2024-01-01..2024-01-31 2024-02-01..2024-02-29 "
+            "2023-12-01..2023-12-31 2024-01-01..2024-01-31 2024-02-01..2024-02-29"
         );
     }
 

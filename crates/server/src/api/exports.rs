@@ -18,7 +18,7 @@ use self::body::ExportIn;
 pub(super) use self::body::{Selected, Selection, callback_url, fields, plan, user};
 pub(super) use self::out::PeriodOut;
 use self::out::{ExportOut, ListQuery};
-use self::wait::{WaitQuery, until_ended};
+use self::wait::WaitQuery;
 use super::client::Client;
 use super::page::{PageOut, PageQuery, id};
 use crate::app::App;
@@ -105,7 +105,7 @@ pub async fn get_export(
     Query(wait): Query<WaitQuery>,
 ) -> ApiResult<Json<ExportOut>> {
     let export = find(&app, &caller, &text).await?;
-    let export = until_ended(wait, &app, export).await?;
+    let export = wait.until_ended(&app, export).await?;
     Ok(Json(ExportOut::of(export, &client)))
 }
 

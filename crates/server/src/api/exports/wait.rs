@@ -27,23 +27,25 @@ pub struct WaitQuery {
     wait: u64,
 }
 
-/// The export as it is once it has ended, or when the time is over or the server stops.
-pub(super) async fn until_ended(
-    WaitQuery { wait }: WaitQuery,
-    app: &App,
-    mut export: Export,
-) -> ApiResult<Export> {
-    if wait > WAIT_SECONDS_MAX {
-        let message = format!("wait is {wait}: expected 0 to {WAIT_SECONDS_MAX}");
-        return Err(ApiError::invalid(message));
+impl WaitQuery {
+    /// The export as it is once it has ended, or when the time is over or the server stops.
+    pub(super) async fn until_ended(self, app: &App, export: Export) -> ApiResult<Export> {
+        if self.wait > WAIT_SECONDS_MAX {
+            let message = format!("wait is {}: expected 0 to {WAIT_SECONDS_MAX}", self.wait);
+            return Err(ApiError::invalid(message));
+        }
+        if self.wait == 0 || !export.status.is_active() {
+            return Ok(export);
+        }
+        let busy = |_| ApiError::new(Code::TooManyRequests, "too many requests wait already");
+        let waiters = app.exports.waiters.try_acquire();
+        let _room = waiters.map_err(|error| busy(error).retry_after(1))?;
+        let deadline = Instant::now() + Duration::from_secs(self.wait);
+        wait_until(deadline, app, export).await
     }
-    if wait == 0 || !export.status.is_active() {
-        return Ok(export);
-    }
-    let busy = |_| ApiError::new(Code::TooManyRequests, "too many requests wait already");
-    let waiters = app.exports.waiters.try_acquire();
-    let _room = waiters.map_err(|error| busy(error).retry_after(1))?;
-    let deadline = Instant::now() + Duration::from_secs(wait);
+}
+
+async fn wait_until(deadline: Instant, app: &App, mut export: Export) -> ApiResult<Export> {
     let mut ends = app.exports.ends();
     // Before the first wait it is looked at again: it may have ended before we listened.
     loop {
