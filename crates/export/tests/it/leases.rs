@@ -138,20 +138,30 @@ async fn a_stopped_worker_is_replaced_and_publishes_nothing_when_it_wakes() {
 #[tokio::test]
 async fn progress_is_written_while_the_job_runs() {
     let world = World::new().await;
-    let (export, gated, job) = in_the_middle(&world).await;
-    let running = loop {
-        let seen = world.export(export).await;
-        if seen.progress.percent > 0 {
-            break seen;
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    let gated = Gated::new(&world.store);
+    let store: Arc<Gated> = Arc::clone(&gated);
+    // Looks at how far it is come three times a lease.
+    let worker = world.worker_with(store, |options| options.lease_ms = 60);
+    let job = tokio::spawn(async move { worker.tick().await });
+    let running = async {
+        for _ in 0..4 {
+            gated.is_waited_for().await;
+            gated.step();
         }
-        assert_eq!(seen.status, ExportStatus::Processing, "it never moved");
-        gated.step();
-        tokio::time::advance(Duration::from_secs(2)).await;
-        tokio::task::yield_now().await;
+        loop {
+            let seen = world.export(export).await;
+            if seen.progress.percent > 0 {
+                break seen;
+            }
+        }
     };
+    let limit = Duration::from_mins(1);
+    let running = tokio::time::timeout(limit, running).await;
+    let running = running.expect("it never moved");
     assert_eq!(running.status, ExportStatus::Processing);
     assert!(running.progress.percent < 100, "{running:?}");
-    tokio::time::resume();
     gated.open();
     job.await.unwrap().unwrap();
     assert_eq!(world.export(export).await.progress.percent, 100);
