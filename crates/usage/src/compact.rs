@@ -35,6 +35,12 @@ pub fn choose(entries: &[SegmentEntry]) -> Option<Range<usize>> {
     least.map(|(_, range)| range)
 }
 
+/// Segments that are still to be joined into large ones.
+pub fn owed(entries: &[SegmentEntry]) -> usize {
+    let rests = |entry: &&SegmentEntry| entry.rows * 2 > SEGMENT_ROWS_MAX;
+    entries.iter().filter(|entry| !rests(entry)).count()
+}
+
 /// The neighbours worth joining from the first of `entries` on, and their tier.
 ///
 /// They begin and end with one of the tier. Smaller ones between are taken along, or they would
@@ -210,6 +216,11 @@ mod tests {
         assert_eq!(choose(&entries(&[1_100_000; 8])), Some(0..7));
         assert_eq!(choose(&entries(&[7_000_000, 900_000, 900_000])), None);
         assert_eq!(choose(&entries(&[8_000_000; 20])), None);
+    }
+
+    #[test]
+    fn large_segments_are_owed_no_join() {
+        assert_eq!(owed(&entries(&[8_000_000, 100, 3_000_000, 5_000_000])), 2);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::intake::writer::Command;
 use crate::journal::frame::UNATTRIBUTED;
 use crate::journal::{self, recovery};
 use crate::manifest::{RunEntry, SegmentEntry, file};
+use crate::options::JOIN_REST_MS;
 use crate::row::Row;
 use crate::seen::run::write::RunWriter;
 use crate::seen::run::{Entry, Filters, RUN_FORMAT, Run};
@@ -100,7 +101,13 @@ pub(crate) fn now(shared: &Arc<Shared>) -> Result<()> {
 }
 
 fn rotate(shared: &Shared) -> Result<Option<Rotated>> {
-    shared.wish(|wishes| (wishes.flush, wishes.oldest) = (false, None));
+    shared.wish(|wishes| {
+        if wishes.flush {
+            let rest = Duration::from_millis(JOIN_REST_MS);
+            wishes.joins_rest_until = Some(Instant::now() + rest);
+        }
+        (wishes.flush, wishes.oldest) = (false, None);
+    });
     let (reply, answer) = mpsc::sync_channel(1);
     shared.commands.send(Command::Rotate(reply))?;
     answer

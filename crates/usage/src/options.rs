@@ -14,8 +14,12 @@ pub const FRAME_REQUESTS_MAX: usize = 4096;
 pub const QUEUE_UNIT_BYTES: usize = 4096;
 /// Rows collected before they become one chunk of the unflushed tail.
 pub const CHUNK_ROWS_MAX: usize = 8192;
+/// Milliseconds that joins wait after a flush that was due by size: the cores are needed elsewhere.
+pub const JOIN_REST_MS: u64 = 2_000;
+/// Segments below the size that rests with which joins wait no longer.
+pub const JOIN_DEBT_SEGMENTS_MAX: usize = 64;
 /// Seen-key runs of one size class that are merged into one of the next.
-pub const RUNS_PER_TIER_MAX: usize = 4;
+pub const RUNS_PER_TIER_MAX: usize = 8;
 /// Keys one filter block covers; building one takes about 40 bytes per key.
 pub const FILTER_KEYS_MAX: usize = 1 << 18;
 
@@ -47,11 +51,11 @@ impl Options {
             folder: folder.into(),
             holder: format!("process {}", std::process::id()),
             flush_rows: 250_000,
-            flush_bytes: 48 << 20,
+            flush_bytes: 36 << 20,
             flush_age_ms: 60_000,
             unflushed_rows_max: 1_000_000,
-            unflushed_bytes_max: 80 << 20,
-            queue_bytes_max: 32 << 20,
+            unflushed_bytes_max: 64 << 20,
+            queue_bytes_max: 16 << 20,
         }
     }
 }

@@ -176,6 +176,8 @@ pub(crate) struct Wishes {
     pub(crate) flush: bool,
     /// Segments or runs changed, or the layout.
     pub(crate) upkeep: bool,
+    /// Usage pours in: until then, joins that can wait do.
+    pub(crate) joins_rest_until: Option<std::time::Instant>,
     /// When the oldest unflushed row came.
     pub(crate) oldest: Option<std::time::Instant>,
     /// The store closes.

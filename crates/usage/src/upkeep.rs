@@ -3,12 +3,14 @@
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::compact;
 use crate::error::{Error, Result};
 use crate::flush::remove_after;
 use crate::identity::hex_checksum;
 use crate::manifest::{RunEntry, SegmentEntry, file};
+use crate::options::JOIN_DEBT_SEGMENTS_MAX;
 use crate::seen::RunSet;
 use crate::seen::merge;
 use crate::seen::run::{Filters, RUN_FORMAT, Run};
@@ -16,10 +18,12 @@ use crate::segment::Segment;
 use crate::shared::{PanicGuard, Retired, Shared, count, locked};
 
 /// Joins, rewrites and merges whenever something changed, until the store closes.
+///
+/// While usage pours in, joins wait as long as few are owed.
 pub(crate) fn run(shared: &Arc<Shared>) {
     let _guard = PanicGuard(shared, "compaction");
     while wait_until_due(shared) {
-        match now(shared) {
+        match work(shared, Joins::MayRest) {
             Ok(()) => {}
             Err(error @ Error::DiskFull { .. }) => {
                 tracing::warn!("compaction waits for the next flush: {error}");
@@ -36,23 +40,44 @@ fn wait_until_due(shared: &Shared) -> bool {
         if wishes.stop || shared.broken.get().is_some() {
             return false;
         }
+        let rest = wishes
+            .joins_rest_until
+            .map(|until| until.saturating_duration_since(Instant::now()));
+        if rest.is_some_and(|rest| rest.is_zero()) {
+            wishes.joins_rest_until = None;
+            wishes.upkeep = true;
+        }
         if std::mem::take(&mut wishes.upkeep) {
             return true;
         }
-        wishes = shared
+        // Without a rest somebody wakes the thread long before.
+        let woken = shared
             .wake
-            .wait(wishes)
-            .unwrap_or_else(PoisonError::into_inner);
+            .wait_timeout(wishes, rest.unwrap_or(Duration::MAX));
+        wishes = woken.unwrap_or_else(PoisonError::into_inner).0;
     }
+}
+
+/// Whether joins may be put off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joins {
+    /// While usage pours in and few are owed.
+    MayRest,
+    /// Not now.
+    AreDue,
 }
 
 /// Works until nothing is left to do, or the store closes. Blocks.
 pub(crate) fn now(shared: &Arc<Shared>) -> Result<()> {
+    work(shared, Joins::AreDue)
+}
+
+fn work(shared: &Arc<Shared>, joins: Joins) -> Result<()> {
     let _alone = locked(&shared.upkeep);
     loop {
         shared.check_writable()?;
         shared.retire([]);
-        let more = merge_runs(shared)? || rewrite_segments(shared)?;
+        let more = merge_runs(shared)? || rewrite_segments(shared, joins)?;
         if !more || locked(&shared.wishes).stop {
             return Ok(());
         }
@@ -60,11 +85,15 @@ pub(crate) fn now(shared: &Arc<Shared>) -> Result<()> {
 }
 
 /// Joins neighbours, or rewrites one segment for the layout; `false` when there is nothing to do.
-fn rewrite_segments(shared: &Arc<Shared>) -> Result<bool> {
+fn rewrite_segments(shared: &Arc<Shared>, joins: Joins) -> Result<bool> {
     let segments = locked(&shared.visible).segments.clone();
     let entries: Vec<SegmentEntry> = segments.iter().map(|one| one.entry().clone()).collect();
     let layout = shared.current_layout();
+    let rest = joins == Joins::MayRest
+        && locked(&shared.wishes).joins_rest_until.is_some()
+        && compact::owed(&entries) <= JOIN_DEBT_SEGMENTS_MAX;
     let range = compact::choose(&entries)
+        .filter(|_| !rest)
         .or_else(|| compact::outdated(&entries, &layout).map(|index| index..index + 1));
     let Some(inputs) = range.clone().and_then(|range| segments.get(range)) else {
         return Ok(false);

@@ -17,11 +17,11 @@ use crate::options::RUNS_PER_TIER_MAX;
 /// Keys of the largest run in the lowest size class.
 const TIER_KEYS_MIN: u64 = 1 << 16;
 
-/// The size class of a run: each holds up to four times the one below.
+/// The size class of a run: each holds up to [`RUNS_PER_TIER_MAX`] times the one below.
 fn tier(keys: u64) -> u32 {
     (keys.max(TIER_KEYS_MIN) / TIER_KEYS_MIN)
         .ilog2()
-        .div_ceil(2)
+        .div_ceil(RUNS_PER_TIER_MAX.ilog2())
 }
 
 /// Which neighbours to merge next, oldest run first: the newest ones of small classes.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use arrow_array::{Array, RecordBatch};
 use domain::ids::OrganizationId;
@@ -22,6 +23,8 @@ use crate::row::Row;
 
 /// Rows turned into columns at once.
 const CONVERT_ROWS: usize = 1024;
+/// Batches of columns that may wait to be packed.
+const BATCHES_AHEAD_MAX: usize = 2;
 /// Bytes of a page's values at which it ends.
 const PAGE_BYTES_MAX: usize = 256 * 1024;
 
@@ -103,12 +106,30 @@ pub(crate) fn write_rows(
         event_types.contains(rule.event_type.as_str())
     });
     let packing = (shape, Packing::Quick);
-    let mut writer = SegmentWriter::create(disk, folder, file, columns, packing, count)?;
-    for chunk in rows.chunks(CONVERT_ROWS) {
-        let batch = columns::build(chunk.iter().copied(), writer.columns(), Texts::Plain)?;
-        writer.push(&batch)?;
-    }
+    let mut writer = SegmentWriter::create(disk, folder, file, columns.clone(), packing, count)?;
+    convert(&rows, &columns, |batch| writer.push(&batch))?;
     writer.finish(first, last, layout)
+}
+
+/// Turns rows into columns on a thread of its own, while the batches before are packed here.
+fn convert(
+    rows: &[&Row],
+    columns: &[Column],
+    mut pack: impl FnMut(RecordBatch) -> Result<()>,
+) -> Result<()> {
+    let build = |chunk: &[&Row]| columns::build(chunk.iter().copied(), columns, Texts::Plain);
+    if rows.len() <= CONVERT_ROWS {
+        return pack(build(rows)?);
+    }
+    let (ready, batches) = mpsc::sync_channel(BATCHES_AHEAD_MAX);
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut built = rows.chunks(CONVERT_ROWS).map(build);
+            // Once packing has failed nobody takes the rest.
+            while built.next().is_some_and(|batch| ready.send(batch).is_ok()) {}
+        });
+        batches.into_iter().try_for_each(|batch| pack(batch?))
+    })
 }
 
 /// Rows as segments hold them.
@@ -196,10 +217,6 @@ impl SegmentWriter {
             time_max_ns: i64::MIN,
             event_types: BTreeSet::new(),
         })
-    }
-
-    pub(crate) fn columns(&self) -> &[Column] {
-        &self.columns
     }
 
     /// Adds rows that come after all earlier ones.

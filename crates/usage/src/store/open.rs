@@ -380,6 +380,7 @@ impl Tail {
     fn wishes(&self, options: &Options) -> Wishes {
         Wishes {
             upkeep: true,
+            joins_rest_until: None,
             oldest: (self.frames > 0).then(Instant::now),
             flush: self.rows >= options.flush_rows || self.bytes >= options.flush_bytes,
             stop: false,

@@ -4,6 +4,7 @@ mod bits;
 mod conformance;
 mod faults;
 mod fixture;
+mod joins;
 mod journal;
 mod kill;
 mod model;
