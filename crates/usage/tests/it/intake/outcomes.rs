@@ -31,7 +31,7 @@ async fn an_event_counts_once_wherever_its_first_copy_is() {
                     store.flush_now().unwrap();
                 }
                 store.compact_now().unwrap();
-                assert!(store.metrics().runs < RUNS_PER_TIER_MAX);
+                assert!(store.metrics().runs < RUNS_PER_TIER_MAX as u64);
             }
             _ => {}
         }
