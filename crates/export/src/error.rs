@@ -100,6 +100,12 @@ pub enum Error {
     /// The job takes longer than the express lane has for it.
     #[error("the job is too long for the express lane")]
     TooLong,
+    /// Every worker that took the job ended without a word.
+    #[error("{tries} workers in a row ended while they made it: it is not tried again")]
+    Deserted {
+        /// How many.
+        tries: u32,
+    },
     /// A defect: a step that cannot fail did.
     #[error("internal error: {0}")]
     Internal(String),
@@ -126,7 +132,7 @@ impl Error {
                 Kind::Unavailable
             }
             Self::TakenOver(_) => Kind::Conflict,
-            Self::Mismatch { .. } | Self::Internal(_) => Kind::Internal,
+            Self::Mismatch { .. } | Self::Deserted { .. } | Self::Internal(_) => Kind::Internal,
         }
     }
 

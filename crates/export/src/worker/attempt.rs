@@ -29,9 +29,14 @@ impl Worker {
     async fn work_through(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<()> {
         let started = Instant::now();
         let export = claimed.export.id;
-        let made = tokio::select! {
-            made = self.make(claimed, gauge) => made,
-            lost = self.keep_lease(claimed, gauge) => Err(lost),
+        let made = if claimed.export.attempts > ATTEMPTS_MAX {
+            let tries = ATTEMPTS_MAX;
+            Err(Error::Deserted { tries })
+        } else {
+            tokio::select! {
+                made = self.make(claimed, gauge) => made,
+                lost = self.keep_lease(claimed, gauge) => Err(lost),
+            }
         };
         let ended = match made {
             Ok(made) => {

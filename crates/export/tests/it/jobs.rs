@@ -150,6 +150,22 @@ async fn random_changes_between_two_runs_of_one_job_change_no_byte() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_every_worker_is_given_up() {
+    let world = World::new().await;
+    let export = world.ask(linked).await;
+    for attempt in 1..=5 {
+        let claimed = world.worker(1).claim().await.unwrap().unwrap();
+        assert_eq!(claimed.export.attempts, attempt);
+        world.pass(LEASE_SECONDS + 1);
+    }
+    assert_eq!(world.worker(1).tick().await.unwrap(), Some(export));
+    let ended = world.export(export).await;
+    assert_eq!(ended.status, ExportStatus::Failed);
+    let message = ended.error_message.unwrap();
+    assert!(message.starts_with("5 workers in a row"), "{message}");
+}
+
+#[tokio::test]
 async fn a_late_worker_publishes_and_settles_nothing() {
     let world = World::new().await;
     world.take(&usage(0, 10)).await;

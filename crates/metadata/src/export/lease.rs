@@ -82,9 +82,11 @@ impl Metadata {
             .await
     }
 
-    /// Gives a claimed export back, so that another worker may take it at once.
+    /// Gives a claimed export back, as if it had not been tried, so that another worker may take it
+    /// at once.
     pub async fn release_export(&self, id: ExportId, fence: u64, now: Timestamp) -> Result<()> {
-        let statement = sql("UPDATE exports SET lease_expires_at = $3, updated_at = $3
+        let statement = sql("UPDATE exports SET attempts = attempts - 1,
+                 lease_expires_at = $3, updated_at = $3
              WHERE id = $1 AND fence = $2 AND status = 'PROCESSING'")
         .bind(id)
         .bind(fence)
