@@ -51,11 +51,11 @@ impl Options {
             folder: folder.into(),
             holder: format!("process {}", std::process::id()),
             flush_rows: 250_000,
-            flush_bytes: 36 << 20,
+            flush_bytes: 32 << 20,
             flush_age_ms: 60_000,
             unflushed_rows_max: 1_000_000,
-            unflushed_bytes_max: 64 << 20,
-            queue_bytes_max: 16 << 20,
+            unflushed_bytes_max: 56 << 20,
+            queue_bytes_max: 12 << 20,
         }
     }
 }

@@ -26,7 +26,7 @@ const CONVERT_ROWS: usize = 1024;
 /// Batches of columns that may wait to be packed.
 const BATCHES_AHEAD_MAX: usize = 2;
 /// Bytes of a page's values at which it ends.
-const PAGE_BYTES_MAX: usize = 256 * 1024;
+const PAGE_BYTES_MAX: usize = 128 * 1024;
 
 /// How a segment's rows are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
