@@ -13,7 +13,7 @@ use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, Total
 use usage::traits::SequencedBatch;
 use usage::{EmbeddedStore, UsageStore};
 
-use crate::jobs::{linked, usage};
+use crate::jobs::{ended, linked, usage};
 use crate::world::{ROOT, SANDBOX, World, organization};
 
 /// What a job may take in the express lane, of the worker's options.
@@ -166,16 +166,6 @@ async fn a_small_job_behind_many_long_ones_waits_for_one_budget_at_most() {
     slow.gate.close();
     for job in held {
         assert!(job.await.unwrap().unwrap().is_some());
-    }
-}
-
-async fn ended(world: &World, export: ExportId) -> ExportStatus {
-    loop {
-        let status = world.export(export).await.status;
-        if !status.is_active() {
-            return status;
-        }
-        tokio::task::yield_now().await;
     }
 }
 

@@ -280,7 +280,8 @@ async fn artifacts_go_after_three_days_and_their_jobs_stay() {
     assert_eq!(worker.sweep().await.unwrap(), 0);
 }
 
-async fn ended(world: &World, export: ExportId) -> ExportStatus {
+/// Waits for the end of a job that others work on.
+pub(crate) async fn ended(world: &World, export: ExportId) -> ExportStatus {
     loop {
         let status = world.export(export).await.status;
         if !status.is_active() {
