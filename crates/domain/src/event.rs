@@ -8,10 +8,13 @@ use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
 pub mod reader;
+mod texts;
 
 use crate::ids::OrganizationId;
 use crate::json::{Gathered, Json, hash_text};
 use crate::limits::{ATTRIBUTE_BYTES_MAX, DATA_BYTES_MAX, DATA_DEPTH_MAX, TIME_YEARS_MAX};
+
+pub use texts::{EventTexts, TextParts};
 
 /// A CloudEvents 1.0 event in JSON form, as a client sent it.
 ///
@@ -45,22 +48,14 @@ pub struct Draft<'a> {
 /// A valid event, ready to be told apart from those already known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// CloudEvents `id`.
-    pub id: String,
-    /// CloudEvents `source`.
-    pub source: String,
-    /// CloudEvents `type`.
-    pub event_type: String,
-    /// CloudEvents `subject`.
-    pub subject: String,
+    /// What it says in words.
+    pub texts: EventTexts,
     /// Organization the use belongs to.
     pub organization: OrganizationId,
     /// Instant the use ended.
     pub time: Timestamp,
     /// Instant of receipt.
     pub received: Timestamp,
-    /// The data object as sent; `None` for null or absent.
-    pub data: Option<Box<str>>,
     /// What tells a repeated event from a conflicting one.
     pub fingerprint: Fingerprint,
 }
@@ -196,18 +191,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn check(self, organization: OrganizationId, received: Timestamp) -> Checked<Event> {
-        let sent_organization = self.organization.unwrap_or_default();
+    fn check(&self, organization: OrganizationId, received: Timestamp) -> Checked<Event> {
+        let sent_organization = self.organization.as_deref().unwrap_or_default();
         if self.specversion.as_deref() != Some("1.0") {
-            let version = self.specversion.unwrap_or_default();
-            let message = format!("specversion is {:?}: expected \"1.0\"", clip(&version));
+            let version = self.specversion.as_deref().unwrap_or_default();
+            let message = format!("specversion is {:?}: expected \"1.0\"", clip(version));
             return Err((RefusalCode::UnsupportedSpecversion, message));
         }
         check_media_type(self.datacontenttype.as_deref(), self.data_base64.is_some())?;
-        let id = attribute("id", self.id)?;
-        let source = attribute("source", self.source)?;
-        let event_type = attribute("type", self.event_type)?;
-        let subject = attribute("subject", self.subject)?;
+        let id = attribute("id", self.id.as_deref())?;
+        let source = attribute("source", self.source.as_deref())?;
+        let event_type = attribute("type", self.event_type.as_deref())?;
+        let subject = attribute("subject", self.subject.as_deref())?;
         let time = self
             .time
             .as_deref()
@@ -215,19 +210,22 @@ impl<'a> Draft<'a> {
             .transpose()?;
 
         let mut hasher = Gathered::new();
-        hash_text(b'T', &event_type, &mut hasher);
-        hash_text(b'S', &subject, &mut hasher);
-        hash_text(b'O', &sent_organization, &mut hasher);
+        hash_text(b'T', event_type, &mut hasher);
+        hash_text(b'S', subject, &mut hasher);
+        hash_text(b'O', sent_organization, &mut hasher);
         let data = check_data(self.data, &mut hasher)?;
-        Ok(Event {
-            id,
-            source,
+        let texts = TextParts {
             event_type,
             subject,
+            source,
+            id,
+            data,
+        };
+        Ok(Event {
+            texts: texts.into(),
             organization,
             time: time.unwrap_or(received),
             received,
-            data,
             fingerprint: Fingerprint::new(hasher.finish(), time),
         })
     }
@@ -235,7 +233,7 @@ impl<'a> Draft<'a> {
 
 type Checked<T> = Result<T, (RefusalCode, String)>;
 
-fn attribute(name: &str, value: Option<String>) -> Checked<String> {
+fn attribute<'a>(name: &str, value: Option<&'a str>) -> Checked<&'a str> {
     match value {
         Some(value) if value.len() > ATTRIBUTE_BYTES_MAX => {
             let message = format!(
@@ -295,7 +293,7 @@ fn check_time(text: &str, received: Timestamp) -> Checked<Timestamp> {
     Err((RefusalCode::InvalidTime, message))
 }
 
-fn check_data(data: Option<&RawValue>, hasher: &mut Gathered) -> Checked<Option<Box<str>>> {
+fn check_data<'a>(data: Option<&'a RawValue>, hasher: &mut Gathered) -> Checked<Option<&'a str>> {
     let Some(text) = data.map(RawValue::get).filter(|text| *text != "null") else {
         Json::Null.hash_canonical(hasher);
         return Ok(None);
@@ -322,7 +320,7 @@ fn check_data(data: Option<&RawValue>, hasher: &mut Gathered) -> Checked<Option<
         return Err((RefusalCode::DataTooLarge, message));
     }
     json.hash_canonical(hasher);
-    Ok(Some(text.into()))
+    Ok(Some(text))
 }
 
 /// Shortens a refused value for a message.
@@ -368,7 +366,7 @@ mod tests {
         let event = validate(&text).unwrap();
         assert_eq!(event.time.to_string(), "2026-05-31T21:00:00.123456789Z");
         assert_eq!(event.organization, organization("child"));
-        assert_eq!(event.data.as_deref(), Some(r#"{"n": 1.50}"#));
+        assert_eq!(event.texts.data(), Some(r#"{"n": 1.50}"#));
     }
 
     #[test]
@@ -376,7 +374,7 @@ mod tests {
         let event = validate(&event(r#","data":null,"ext":{"a":1}"#)).unwrap();
         assert_eq!(event.time.to_string(), NOW);
         assert_eq!(event.organization, organization(""));
-        assert_eq!(event.data, None);
+        assert_eq!(event.texts.data(), None);
     }
 
     #[test]

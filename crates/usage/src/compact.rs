@@ -167,6 +167,7 @@ mod tests {
     use arrow_array::Array;
     use domain::aggregation::Aggregation;
     use domain::dimension::Dimension;
+    use domain::event::TextParts;
     use domain::ids::OrganizationId;
 
     use super::*;
@@ -261,18 +262,20 @@ mod tests {
     }
 
     fn row(sequence: u64, data: &str) -> Row {
+        let texts = TextParts {
+            event_type: "a",
+            id: &sequence.to_string(),
+            data: Some(data),
+            ..TextParts::default()
+        };
         Row {
             sequence,
             namespace: OrganizationId::from_random(1),
             organization: OrganizationId::from_random(1),
-            event_type: "a".into(),
-            subject: String::new(),
-            source: String::new(),
-            id: sequence.to_string(),
+            texts: texts.into(),
             time_ns: 0,
             received_ns: 0,
             conflict_with: None,
-            data: Some(data.into()),
         }
     }
 

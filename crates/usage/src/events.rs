@@ -54,7 +54,7 @@ impl Search<'_> {
                 sequence: found.sequence,
                 place: Place::Tail { chunk, row },
             };
-            if !newest.takes(&candidate) || !self.lists_subject(&found.subject) {
+            if !newest.takes(&candidate) || !self.lists_subject(found.texts.subject()) {
                 return;
             }
             match self.lists_error_of(found) {
@@ -157,8 +157,8 @@ impl Search<'_> {
         let conflicts = row.conflict_with.is_some();
         self.lists_error(
             conflicts,
-            &row.event_type,
-            row.data.as_deref(),
+            row.texts.event_type(),
+            row.texts.data(),
             row.sequence,
         )
     }

@@ -1,11 +1,11 @@
 //! A stored event with its number: what the journal, segments and reads agree on.
 
 use domain::Timestamp;
+use domain::event::EventTexts;
 use domain::ids::OrganizationId;
-use serde::{Deserialize, Serialize};
 
-/// One stored event. Field order is part of the journal's format (FORMAT.md).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
     /// Number of the event in the store: unique, ascending, without gaps, from 1.
     pub sequence: u64,
@@ -13,22 +13,14 @@ pub struct Row {
     pub namespace: OrganizationId,
     /// Organization the use belongs to.
     pub organization: OrganizationId,
-    /// CloudEvents `type`.
-    pub event_type: String,
-    /// CloudEvents `subject`.
-    pub subject: String,
-    /// CloudEvents `source`.
-    pub source: String,
-    /// CloudEvents `id`.
-    pub id: String,
+    /// What it says in words.
+    pub texts: EventTexts,
     /// Instant the use ended, in nanoseconds since 1970 UTC.
     pub time_ns: i64,
     /// Instant of receipt, in nanoseconds since 1970 UTC.
     pub received_ns: i64,
     /// Sequence of the event that had the same key first; such a row counts in no reading.
     pub conflict_with: Option<u64>,
-    /// The data object as sent.
-    pub data: Option<Box<str>>,
 }
 
 impl Row {

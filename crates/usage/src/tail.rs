@@ -42,7 +42,7 @@ impl TailRows {
         each_row(snapshot, visible, |place, row| sorted.push((row, place)));
         sorted.sort_unstable_by(|(left, _), (right, _)| {
             (left.organization.cmp(&right.organization))
-                .then_with(|| left.event_type.cmp(&right.event_type))
+                .then_with(|| left.texts.event_type().cmp(right.texts.event_type()))
                 .then_with(|| left.time_ns.cmp(&right.time_ns))
                 .then_with(|| left.sequence.cmp(&right.sequence))
         });

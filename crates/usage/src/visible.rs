@@ -117,7 +117,7 @@ impl Visible {
         let ranges = || self.ranges(row.organization.as_str());
         row.sequence <= self.as_of
             && (self.conflicts || row.conflict_with.is_none())
-            && self.reads(&row.event_type)
+            && self.reads(row.texts.event_type())
             && ranges().iter().any(|range| range.contains(&row.time_ns))
     }
 

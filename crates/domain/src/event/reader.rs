@@ -6,7 +6,7 @@ use std::hash::Hasher;
 use jiff::Timestamp;
 use siphasher::sip::SipHasher13;
 
-use super::{Draft, Event, Fingerprint, Receipt, Refusal};
+use super::{Draft, Event, Fingerprint, Receipt, Refusal, TextParts};
 use crate::ids::OrganizationId;
 use crate::json::canonical::Canonical;
 use crate::json::scan::Scanner;
@@ -78,18 +78,19 @@ impl EventReader {
             "" => receipt.own,
             name => (receipt.resolve)(name)?,
         };
-        let event_type = attribute(sent.event_type)?;
-        let subject = attribute(sent.subject)?;
-        let fingerprint = self.fingerprint([&event_type, &subject, &named], time);
+        let texts = TextParts {
+            event_type: attribute(sent.event_type.as_ref())?,
+            subject: attribute(sent.subject.as_ref())?,
+            source: attribute(sent.source.as_ref())?,
+            id: attribute(sent.id.as_ref())?,
+            data: sent.data,
+        };
+        let fingerprint = self.fingerprint([texts.event_type, texts.subject, &named], time);
         Some(Event {
-            id: attribute(sent.id)?,
-            source: attribute(sent.source)?,
-            event_type,
-            subject,
+            texts: texts.into(),
             organization,
             time: time.unwrap_or(receipt.received),
             received: receipt.received,
-            data: sent.data.map(Into::into),
             fingerprint,
         })
     }
@@ -182,11 +183,11 @@ fn object_or_null<'a>(
     (text.len() <= DATA_BYTES_MAX).then_some(())
 }
 
-fn attribute(value: Option<Cow<'_, str>>) -> Option<String> {
-    let value = value?;
+fn attribute<'a>(value: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
+    let value = value?.as_ref();
     (1..=ATTRIBUTE_BYTES_MAX)
         .contains(&value.len())
-        .then(|| value.into_owned())
+        .then_some(value)
 }
 
 /// An instant that is surely not too far from its receipt.

@@ -90,7 +90,7 @@ impl Target {
     pub(crate) fn load(&self, block: Block) -> Load {
         let (first, records) = (block.first, block.records);
         let content = match self {
-            Self::Store(store) => Content::Drafts(store.validate(&block.text)),
+            Self::Store(store) => Content::Drafts(store.validate(&block)),
             Self::Http(_) => Content::Body(without_blank_lines(block)),
         };
         Load {
@@ -127,7 +127,7 @@ fn without_blank_lines(block: Block) -> Vec<u8> {
 }
 
 impl StoreTarget {
-    fn validate(&self, text: &[u8]) -> Vec<Result<Event, Refusal>> {
+    fn validate(&self, block: &Block) -> Vec<Result<Event, Refusal>> {
         let receipt = Receipt {
             own: self.namespace,
             received: self.clock.now(),
@@ -142,10 +142,10 @@ impl StoreTarget {
             })?;
             reader.read(text, &receipt)
         };
-        lines(text)
-            .filter(|line| !is_blank(line))
-            .map(event)
-            .collect()
+        let mut drafts = Vec::with_capacity(usize::try_from(block.records).unwrap_or_default());
+        let records = lines(&block.text).filter(|line| !is_blank(line));
+        drafts.extend(records.map(event));
+        drafts
     }
 
     async fn deliver(&self, drafts: Vec<Result<Event, Refusal>>) -> Result<Tally> {

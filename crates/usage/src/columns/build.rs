@@ -29,16 +29,16 @@ pub(crate) fn build<'r>(
     texts: Texts,
 ) -> Result<RecordBatch> {
     let derives = columns.iter().any(Column::is_derived);
-    let data = rows.clone().filter_map(|row| row.data.as_deref());
+    let data = rows.clone().filter_map(|row| row.texts.data());
     let data_bytes = data.map(str::len).sum();
     let mut members = Members::of(columns);
     let mut builders = builders(columns, texts, rows.len(), data_bytes);
     for row in rows {
-        let text = row.data.as_deref().filter(|_| derives);
+        let text = row.texts.data().filter(|_| derives);
         let conflicts = row.conflict_with.is_some();
         with_fact(&mut members, text, row.sequence, |dimensions, data| {
             let fact = Fact {
-                event_type: &row.event_type,
+                event_type: row.texts.event_type(),
                 conflicts,
                 dimensions,
                 data,
@@ -206,11 +206,11 @@ impl Builder {
             Column::Received => self.push_instant(row.received_ns),
             Column::Namespace => self.push_text(Some(row.namespace.as_str())),
             Column::Organization => self.push_text(Some(row.organization.as_str())),
-            Column::EventType => self.push_text(Some(&row.event_type)),
-            Column::Subject => self.push_text(Some(&row.subject)),
-            Column::Source => self.push_text(Some(&row.source)),
-            Column::Id => self.push_text(Some(&row.id)),
-            Column::Data => self.push_text(row.data.as_deref()),
+            Column::EventType => self.push_text(Some(row.texts.event_type())),
+            Column::Subject => self.push_text(Some(row.texts.subject())),
+            Column::Source => self.push_text(Some(row.texts.source())),
+            Column::Id => self.push_text(Some(row.texts.id())),
+            Column::Data => self.push_text(row.texts.data()),
             _ => self.push_derived(column, fact),
         }
     }

@@ -100,24 +100,24 @@ fn error_of(
 }
 
 fn event_of(row: &Row, meters: &[Meter]) -> Result<StoredEvent> {
-    let data = row.data.as_deref();
+    let texts = row.texts.parts();
     let error = error_of(
         meters,
         row.conflict_with,
-        &row.event_type,
-        data,
+        texts.event_type,
+        texts.data,
         row.sequence,
     )?;
     Ok(StoredEvent {
         sequence: row.sequence,
         organization: row.organization,
-        event_type: row.event_type.clone(),
-        subject: row.subject.clone(),
-        source: row.source.clone(),
-        id: row.id.clone(),
+        event_type: texts.event_type.to_owned(),
+        subject: texts.subject.to_owned(),
+        source: texts.source.to_owned(),
+        id: texts.id.to_owned(),
         time: row.time(),
         received: instant(row.received_ns),
-        data: row.data.clone(),
+        data: texts.data.map(Into::into),
         validation_error: error,
     })
 }

@@ -13,8 +13,8 @@ use crate::seen::key::{Key, KeyMaker};
 use crate::seen::{Asked, Known, RunSet};
 use crate::shared::Shared;
 
-/// Bytes a row takes beside its texts: the struct and its allocations.
-const ROW_OVERHEAD_BYTES: usize = size_of::<Row>() + 5 * 16;
+/// Bytes a row takes beside its texts: the struct and its allocation.
+const ROW_OVERHEAD_BYTES: usize = size_of::<Row>() + 16;
 
 /// A batch ready to be decided.
 #[derive(Debug)]
@@ -28,10 +28,6 @@ pub(crate) struct Prepared {
 
 /// One draft.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are events: a box each would cost more"
-)]
 pub(crate) enum Item {
     /// A valid event.
     Event(PreparedEvent),
@@ -127,20 +123,16 @@ fn prepare(
     event: Event,
     bytes: &mut Vec<u8>,
 ) -> PreparedEvent {
-    let key = shared.keys.key(namespace, &event.source, &event.id);
+    let key = (shared.keys).key(namespace, event.texts.source(), event.texts.id());
     let fingerprint = event.fingerprint;
     let row = Row {
         sequence: 0,
         namespace,
         organization: event.organization,
-        event_type: event.event_type,
-        subject: event.subject,
-        source: event.source,
-        id: event.id,
+        texts: event.texts,
         time_ns: nanoseconds(event.time),
         received_ns: nanoseconds(event.received),
         conflict_with: None,
-        data: event.data,
     };
     let start = bytes.len();
     encode_row(&row, bytes);
@@ -158,19 +150,15 @@ fn prepare(
 
 /// Bytes an event takes in the journal.
 fn encoded_bytes(event: &Event) -> usize {
-    event_bytes(event) - ROW_OVERHEAD_BYTES + FIXED_ROW_BYTES
+    event.texts.bytes() + FIXED_ROW_BYTES
 }
 
 /// Bytes an event takes while it waits.
 pub(crate) fn event_bytes(event: &Event) -> usize {
-    let data = event.data.as_ref().map_or(0, |data| data.len());
-    let texts = [&event.event_type, &event.subject, &event.source, &event.id];
-    ROW_OVERHEAD_BYTES + data + texts.iter().map(|text| text.len()).sum::<usize>()
+    ROW_OVERHEAD_BYTES + event.texts.bytes()
 }
 
 /// Bytes of memory a row holds, about.
 pub(crate) fn row_bytes(row: &Row) -> usize {
-    let data = row.data.as_ref().map_or(0, |data| data.len());
-    let texts = [&row.event_type, &row.subject, &row.source, &row.id];
-    ROW_OVERHEAD_BYTES + data + texts.iter().map(|text| text.len()).sum::<usize>()
+    ROW_OVERHEAD_BYTES + row.texts.bytes()
 }

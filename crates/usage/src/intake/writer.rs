@@ -167,6 +167,7 @@ impl Writer {
         let runs = self.shared.run_set();
         let checked_through = prepared.checked_through();
         let mut outcomes = Vec::with_capacity(prepared.items.len());
+        self.draft.reserve(prepared.items.len());
         let mut result = Ok(());
         for item in prepared.items {
             let event = match item {

@@ -1,5 +1,6 @@
 //! The bytes of a journal file: its header, frames, and the rows inside them (FORMAT.md).
 
+use domain::event::TextParts;
 use domain::ids::{ID_LENGTH, OrganizationId};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
@@ -322,10 +323,11 @@ pub(crate) fn encode_row(row: &Row, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(row.organization.as_str().as_bytes());
     bytes.extend_from_slice(&row.time_ns.to_le_bytes());
     bytes.extend_from_slice(&row.received_ns.to_le_bytes());
-    for text in [&row.event_type, &row.subject, &row.source, &row.id] {
+    let texts = row.texts.parts();
+    for text in [texts.event_type, texts.subject, texts.source, texts.id] {
         encode_text(text, bytes);
     }
-    match &row.data {
+    match texts.data {
         Some(data) => encode_text(data, bytes),
         None => bytes.extend_from_slice(&NO_DATA.to_le_bytes()),
     }
@@ -339,24 +341,30 @@ fn encode_text(text: &str, bytes: &mut Vec<u8>) {
 
 fn decode_row(bytes: &[u8]) -> Option<Row> {
     let mut fields = Fields(bytes);
-    let row = Row {
-        sequence: 0,
-        namespace: fields.organization()?,
-        organization: fields.organization()?,
-        time_ns: i64::from_le_bytes(fields.array()?),
-        received_ns: i64::from_le_bytes(fields.array()?),
-        event_type: fields.text()?.to_owned(),
-        subject: fields.text()?.to_owned(),
-        source: fields.text()?.to_owned(),
-        id: fields.text()?.to_owned(),
-        conflict_with: None,
+    let (namespace, organization) = (fields.organization()?, fields.organization()?);
+    let time_ns = i64::from_le_bytes(fields.array()?);
+    let received_ns = i64::from_le_bytes(fields.array()?);
+    let texts = TextParts {
+        event_type: fields.text()?,
+        subject: fields.text()?,
+        source: fields.text()?,
+        id: fields.text()?,
         data: match fields.clone().u32()? {
             NO_DATA => {
                 fields.u32()?;
                 None
             }
-            _ => Some(fields.text()?.into()),
+            _ => Some(fields.text()?),
         },
+    };
+    let row = Row {
+        sequence: 0,
+        namespace,
+        organization,
+        texts: texts.into(),
+        time_ns,
+        received_ns,
+        conflict_with: None,
     };
     fields.0.is_empty().then_some(row)
 }

@@ -149,7 +149,7 @@ fn sort<'r>(rows: &[&'r Row]) -> Sorted<'r> {
             Some((held, pair)) if shares_pair(held, row) => pair,
             _ => {
                 let next = u32::try_from(pairs.len()).expect("fewer rows than 2^32");
-                *(pairs.entry((row.organization, &row.event_type))).or_insert(next)
+                *(pairs.entry((row.organization, row.texts.event_type()))).or_insert(next)
             }
         };
         recent = Some((row, pair));
@@ -170,7 +170,8 @@ fn sort<'r>(rows: &[&'r Row]) -> Sorted<'r> {
 }
 
 fn shares_pair(one: &Row, other: &Row) -> bool {
-    one.organization == other.organization && one.event_type == other.event_type
+    let same_type = || one.texts.event_type() == other.texts.event_type();
+    one.organization == other.organization && same_type()
 }
 
 /// A segment in the making: takes batches in order.

@@ -81,14 +81,15 @@ impl Oracle {
     /// What a scan gives.
     pub fn scan(&self, query: &ScanQuery, as_of: u64) -> Vec<ScanRow> {
         let listed = |row: &&Row| {
-            query.event_types.is_empty() || query.event_types.contains(&row.event_type)
+            let types = &query.event_types;
+            types.is_empty() || types.iter().any(|listed| listed == row.texts.event_type())
         };
         let mut rows: Vec<&Row> = self.known(&query.scope, as_of).filter(listed).collect();
         rows.retain(|row| row.conflict_with.is_none());
         rows.sort_by_key(|row| {
             (
                 row.organization,
-                row.event_type.clone(),
+                row.texts.event_type().to_owned(),
                 row.time_ns,
                 row.sequence,
             )
@@ -116,7 +117,7 @@ impl Oracle {
             let keys = query.group_by.iter().map(|by| key(by, row, &data));
             let keys: Vec<Option<String>> = keys.collect();
             for (index, meter) in query.meters.iter().enumerate() {
-                let Ok(Some(value)) = meter.rule.read(&row.event_type, &data) else {
+                let Ok(Some(value)) = meter.rule.read(row.texts.event_type(), &data) else {
                     continue;
                 };
                 if !meter.valid.contains(row.time()) {
@@ -142,9 +143,11 @@ impl Oracle {
     /// What a list of events gives, but for the wording of errors.
     pub fn events(&self, query: &EventsQuery, as_of: u64) -> Vec<StoredEvent> {
         let mut rows: Vec<&Row> = self.known(&query.scope, as_of).collect();
+        let subjects = &query.subjects;
         rows.retain(|row| {
             query.range.contains(row.time())
-                && (query.subjects.is_empty() || query.subjects.contains(&row.subject))
+                && (subjects.is_empty()
+                    || subjects.iter().any(|listed| listed == row.texts.subject()))
         });
         rows.sort_by_key(|row| std::cmp::Reverse((row.time_ns, row.sequence)));
         let events = rows.into_iter().map(|row| event(row, query));
@@ -162,20 +165,20 @@ impl Oracle {
 }
 
 fn json(row: &Row) -> Json<'_> {
-    let parsed = row.data.as_deref().map(Json::parse);
+    let parsed = row.texts.data().map(Json::parse);
     parsed.map_or(Json::Null, |parsed| parsed.unwrap_or(Json::Null))
 }
 
 fn scan_row(row: &Row, dimensions: &[Dimension], rules: &[ReadingRule]) -> ScanRow {
     let data = json(row);
     let value = |dimension: &Dimension| dimension.value(&data).map(str::to_owned);
-    let read = |rule: &ReadingRule| rule.read(&row.event_type, &data).unwrap_or_default();
+    let read = |rule: &ReadingRule| rule.read(row.texts.event_type(), &data).unwrap_or_default();
     ScanRow {
         sequence: row.sequence,
         organization: row.organization.to_string(),
-        event_type: row.event_type.clone(),
+        event_type: row.texts.event_type().to_owned(),
         time: row.time(),
-        subject: row.subject.clone(),
+        subject: row.texts.subject().to_owned(),
         dimensions: dimensions.iter().map(value).collect(),
         readings: rules.iter().map(read).collect(),
     }
@@ -184,7 +187,7 @@ fn scan_row(row: &Row, dimensions: &[Dimension], rules: &[ReadingRule]) -> ScanR
 fn key(key: &GroupKey, row: &Row, data: &Json<'_>) -> Option<String> {
     match key {
         GroupKey::Organization => Some(row.organization.to_string()),
-        GroupKey::Subject => Some(row.subject.clone()),
+        GroupKey::Subject => Some(row.texts.subject().to_owned()),
         GroupKey::Dimension(dimension) => dimension.value(data).map(str::to_owned),
         GroupKey::Path(path) => {
             let text = path.find(data).and_then(Json::text);
@@ -197,18 +200,19 @@ fn key(key: &GroupKey, row: &Row, data: &Json<'_>) -> Option<String> {
 fn event(row: &Row, query: &EventsQuery) -> StoredEvent {
     let error = match row.conflict_with {
         Some(_) => Some("conflicts with an earlier event of the same source and id".into()),
-        None => validation_error(&query.meters, &row.event_type, &json(row)),
+        None => validation_error(&query.meters, row.texts.event_type(), &json(row)),
     };
+    let texts = row.texts.parts();
     StoredEvent {
         sequence: row.sequence,
         organization: row.organization,
-        event_type: row.event_type.clone(),
-        subject: row.subject.clone(),
-        source: row.source.clone(),
-        id: row.id.clone(),
+        event_type: texts.event_type.to_owned(),
+        subject: texts.subject.to_owned(),
+        source: texts.source.to_owned(),
+        id: texts.id.to_owned(),
         time: row.time(),
         received: instant(row.received_ns),
-        data: row.data.clone(),
+        data: texts.data.map(Into::into),
         validation_error: error,
     }
 }

@@ -2,6 +2,7 @@
 
 use domain::aggregation::{Aggregation, Value};
 use domain::dimension::Dimension;
+use domain::event::{EventTexts, TextParts};
 use domain::range::TimeRange;
 use domain::tree::Scope;
 use domain::window::{WindowSize, Windows};
@@ -38,7 +39,10 @@ pub(super) async fn rows_come_by_organization_type_time_and_sequence(store: &dyn
         row(first, "2024-01-02T00:00:00Z", "{}"),
         row(first, "2024-01-09T00:00:00Z", "{}"),
     ];
-    rows[4].event_type = "a.type.before".into();
+    rows[4].texts = EventTexts::from(TextParts {
+        event_type: "a.type.before",
+        ..rows[4].texts.parts()
+    });
     let rows = insert(store, rows).await;
     let scope = under(first, &[(second, TimeRange::ALWAYS)]);
     let found = scan(store, &scan_of(scope), rows[4].sequence).await;

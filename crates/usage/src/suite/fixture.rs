@@ -2,6 +2,7 @@
 
 use domain::Timestamp;
 use domain::aggregation::Aggregation;
+use domain::event::{EventTexts, TextParts};
 use domain::ids::{MeterId, OrganizationId};
 use domain::meter::{Meter, ReadingRule, Scalar};
 use domain::range::TimeRange;
@@ -28,18 +29,21 @@ pub(super) fn at(text: &str) -> Timestamp {
 /// A row without a number yet.
 pub(super) fn row(organization: OrganizationId, time: &str, data: &str) -> Row {
     let time_ns = nanoseconds(at(time));
+    let texts = TextParts {
+        event_type: EVENT_TYPE,
+        subject: "subject",
+        source: "suite",
+        id: "",
+        data: Some(data),
+    };
     Row {
         sequence: 0,
         namespace: organization,
         organization,
-        event_type: EVENT_TYPE.into(),
-        subject: "subject".into(),
-        source: "suite".into(),
-        id: String::new(),
+        texts: texts.into(),
         time_ns,
         received_ns: time_ns,
         conflict_with: None,
-        data: Some(data.into()),
     }
 }
 
@@ -48,7 +52,11 @@ pub(super) async fn insert(store: &dyn UsageStore, mut rows: Vec<Row>) -> Vec<Ro
     let watermark = store.watermark().await.expect("a watermark");
     for (row, sequence) in rows.iter_mut().zip(watermark + 1..) {
         row.sequence = sequence;
-        row.id = format!("event {sequence}");
+        let id = format!("event {sequence}");
+        row.texts = EventTexts::from(TextParts {
+            id: &id,
+            ..row.texts.parts()
+        });
     }
     let batch = SequencedBatch { rows: rows.clone() };
     store.insert(batch).await.expect("rows are taken");

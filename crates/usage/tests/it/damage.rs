@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::aggregation::Aggregation;
 use domain::dimension::Dimension;
+use domain::event::{EventTexts, TextParts};
 use domain::meter::ReadingRule;
 use domain::range::TimeRange;
 use domain::tree::Scope;
@@ -76,7 +77,10 @@ fn a_flipped_bit_anywhere_is_found_and_the_file_is_named() {
     let rows = (1..=1500).map(|sequence| {
         let mut row = usage_row(sequence, 1);
         let noise: Vec<u64> = (0..10).map(|part| noise(sequence * 10 + part)).collect();
-        row.data = Some(format!("{{\"n\":{sequence},\"noise\":{noise:?}}}").into());
+        row.texts = EventTexts::from(TextParts {
+            data: Some(&format!("{{\"n\":{sequence},\"noise\":{noise:?}}}")),
+            ..row.texts.parts()
+        });
         row
     });
     let rows: Vec<_> = rows.collect();

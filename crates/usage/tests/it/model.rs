@@ -1,6 +1,7 @@
 //! Whatever rows are split into, reads give what a plain map of rows gives.
 
 use domain::dimension::Dimension;
+use domain::event::TextParts;
 use domain::range::TimeRange;
 use domain::tree::Scope;
 use futures::TryStreamExt;
@@ -207,17 +208,23 @@ fn whole_hours_of_flushed_usage_need_no_rows() {
 }
 
 pub(crate) fn usage_row(sequence: u64, organization: u8) -> Row {
+    let texts = TextParts {
+        event_type: "a",
+        subject: "subject",
+        source: "source",
+        id: &format!("event {sequence}"),
+        data: Some(&format!(
+            "{{\"n\":{sequence},\"project\":\"p{}\"}}",
+            sequence % 9
+        )),
+    };
     Row {
         sequence,
         namespace: random::organization(0),
         organization: random::organization(organization),
-        event_type: "a".into(),
-        subject: "subject".into(),
-        source: "source".into(),
-        id: format!("event {sequence}"),
+        texts: texts.into(),
         time_ns: 1_383_264_000_000_000_000,
         received_ns: 1_383_264_000_000_000_000,
         conflict_with: None,
-        data: Some(format!("{{\"n\":{sequence},\"project\":\"p{}\"}}", sequence % 9).into()),
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 use domain::aggregation::Aggregation;
 use domain::dimension::Dimension;
+use domain::event::{EventTexts, TextParts};
 use domain::ids::{MeterId, OrganizationId};
 use domain::meter::{Filter, Meter, ReadingRule, Scalar};
 use domain::range::TimeRange;
@@ -74,25 +75,31 @@ pub(crate) fn rows(count: usize) -> impl Strategy<Value = Vec<Row>> {
         0..12_u64,
         0..3_u8,
     );
-    let row = row.prop_map(
-        |(owner, event_type, time_ns, data, conflict, subject)| Row {
+    let row = row.prop_map(|(owner, event_type, time_ns, data, conflict, subject)| {
+        let texts = TextParts {
+            event_type,
+            subject: &format!("subject {subject}"),
+            source: "random",
+            id: "",
+            data: data.as_deref(),
+        };
+        Row {
             sequence: 0,
             namespace: organization(0),
             organization: organization(owner),
-            event_type: event_type.into(),
-            subject: format!("subject {subject}"),
-            source: "random".into(),
-            id: String::new(),
+            texts: texts.into(),
             time_ns,
             received_ns: START_NS,
             conflict_with: (conflict == 0).then_some(1),
-            data,
-        },
-    );
+        }
+    });
     prop::collection::vec(row, 1..count).prop_map(|mut rows| {
         for (row, sequence) in rows.iter_mut().zip(1..) {
             row.sequence = sequence;
-            row.id = format!("event {sequence}");
+            row.texts = EventTexts::from(TextParts {
+                id: &format!("event {sequence}"),
+                ..row.texts.parts()
+            });
         }
         rows
     })

@@ -29,10 +29,10 @@ pub(super) fn worth(
     let days = midnight(first)..midnight(last.saturating_add(1.day()));
     let mut readings = BTreeMap::<MeterId, Vec<Reading<'_>>>::new();
     for event in events.iter().filter(|event| event.organization == id) {
-        let data = Json::parse(event.data.as_deref().unwrap()).unwrap();
+        let data = Json::parse(event.texts.data().unwrap()).unwrap();
         let valid = |meter: &&Meter| meter.valid.contains(event.time);
         for meter in control.meters.iter().filter(valid) {
-            if let Ok(Some(value)) = meter.read(&event.event_type, &data) {
+            if let Ok(Some(value)) = meter.read(event.texts.event_type(), &data) {
                 let readings = readings.entry(meter.id).or_default();
                 readings.push((event.time, value, meter));
             }

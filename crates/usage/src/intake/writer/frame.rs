@@ -105,6 +105,11 @@ impl Draft {
         self.builder.count() > 0 || self.recent.is_some() || !self.tally.is_empty()
     }
 
+    /// Makes room for `rows` more at once.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.rows.reserve(rows);
+    }
+
     /// Counts a refused draft.
     pub(super) fn refuse(&mut self, refusal: Refusal) -> Outcome {
         self.count(refusal.organization, |counters| counters.refused += 1);

@@ -1,5 +1,6 @@
 //! What becomes of an event: new, known, contradicting, refused.
 
+use domain::event::TextParts;
 use usage::manifest::Counters;
 use usage::options::RUNS_PER_TIER_MAX;
 use usage::traits::SequencedBatch;
@@ -170,18 +171,23 @@ async fn a_batch_over_the_limit_is_refused_whole() {
 #[tokio::test]
 async fn inserted_batches_must_follow_and_may_be_repeated() {
     let store = Ground::new(1).open();
-    let row = |sequence| usage::row::Row {
-        sequence,
-        namespace: organization(OWN),
-        organization: organization(OWN),
-        event_type: "t".into(),
-        subject: format!("n{sequence}"),
-        source: "s".into(),
-        id: sequence.to_string(),
-        time_ns: 0,
-        received_ns: 0,
-        conflict_with: None,
-        data: None,
+    let row = |sequence: u64| {
+        let texts = TextParts {
+            event_type: "t",
+            subject: &format!("n{sequence}"),
+            source: "s",
+            id: &sequence.to_string(),
+            data: None,
+        };
+        usage::row::Row {
+            sequence,
+            namespace: organization(OWN),
+            organization: organization(OWN),
+            texts: texts.into(),
+            time_ns: 0,
+            received_ns: 0,
+            conflict_with: None,
+        }
     };
     let batch = |from, to| SequencedBatch {
         rows: (from..=to).map(row).collect(),
