@@ -85,6 +85,9 @@ enum Command {
 }
 
 /// Runs the command the process was started with.
+///
+/// Blocks: a future is compiled where it is run, and `main.rs` would compile all of them again.
+#[tokio::main]
 pub async fn main() -> ExitCode {
     let CommandLine { global, command } = CommandLine::parse();
     // A second provider cannot be there yet; were it, it would do as well.
