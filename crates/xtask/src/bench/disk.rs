@@ -3,9 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+
+use crate::process;
 
 const APPENDS: usize = 1000;
 const APPEND_BYTES: usize = 4096;
@@ -15,6 +18,11 @@ const APPEND_BYTES: usize = 4096;
 pub(crate) struct SyncTimes {
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
+}
+
+/// Waits until everything written is on disk, so that no measurement pays for the one before.
+pub(crate) fn settle() -> Result<()> {
+    process::run(&mut Command::new("sync"))
 }
 
 /// Measures in the folder that the other measurements use.

@@ -142,6 +142,7 @@ fn over_http(binary: &Path, folder: &Path, options: &Options) -> Result<Vec<Meas
     let until = Until::Elapsed(Duration::from_secs(options.seconds));
     let mut measured = Vec::new();
     for (name, load, target) in LOADS {
+        disk::settle()?;
         let rate = load::run(&server, &events, &next, load, until)?;
         measured.push(said(Measured { name, rate, target }));
     }
@@ -187,6 +188,7 @@ fn by_file(binary: &Path, folder: &Path, lines: &Path, count: u64) -> Result<Vec
 fn import(binary: &Path, data: &Path, lines: &Path, count: u64) -> Result<Rate> {
     let mut command = tallyport(binary, data);
     command.arg("import").arg(lines).arg("--json");
+    disk::settle()?;
     let start = Instant::now();
     let text = process::output(&mut command)?;
     let seconds = start.elapsed().as_secs_f64();

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::disk;
 use super::report::Rate;
 use crate::process;
 use crate::test::postgres::{Durability, Postgres};
@@ -35,6 +36,7 @@ pub(crate) fn postgres_copy(rows: &Path, events: u64) -> Result<Rate> {
     let postgres = Postgres::start("bench-postgres", Durability::Durable)?;
     process::output(postgres.psql().args(["-c", TABLE]))?;
     let copy = format!("\\copy usage_event FROM '{}'", rows.display());
+    disk::settle()?;
     let start = Instant::now();
     process::output(postgres.psql().args(["-c", &copy]))?;
     let seconds = start.elapsed().as_secs_f64();
@@ -62,6 +64,7 @@ pub(crate) fn chdb_insert(lines: &Path, events: u64) -> Result<Chdb> {
         .arg(root().join("bench/chdb_ingest.py"))
         .arg(lines)
         .arg(&folder);
+    disk::settle()?;
     let document: Value = serde_json::from_str(&process::output(&mut command)?)?;
     fs::remove_dir_all(&folder)?;
     let rate = |name: &str| -> Result<Rate> {
