@@ -379,15 +379,18 @@ impl Worker {
     }
 
     /// Removes artifacts whose time is over; gives how many.
+    ///
+    /// An export is marked last: what could not be removed is tried again by the next sweep.
     pub async fn sweep(&self) -> Result<usize> {
-        let expired = self
-            .metadata
-            .expire_exports((self.clock)(), SWEEP_MAX)
-            .await?;
-        for export in &expired {
-            self.artifacts.remove(export.id).await?;
+        let now = (self.clock)();
+        let (mut removed, mut failed) = (0, None);
+        for export in self.metadata.overdue_exports(now, SWEEP_MAX).await? {
+            match self.artifacts.remove(export).await {
+                Ok(()) => removed += usize::from(self.metadata.expire_export(export, now).await?),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        Ok(expired.len())
+        failed.map_or(Ok(removed), Err)
     }
 }
 

@@ -280,6 +280,24 @@ async fn artifacts_go_after_three_days_and_their_jobs_stay() {
     assert_eq!(worker.sweep().await.unwrap(), 0);
 }
 
+#[tokio::test]
+async fn an_artifact_that_cannot_be_removed_is_tried_again_by_the_next_sweep() {
+    let world = World::new().await;
+    let export = world.ask(linked).await;
+    let worker = world.worker(1);
+    worker.run_until_idle().await.unwrap();
+    world.pass(3 * 24 * 3600);
+    let path = world.export(export).await.artifact.unwrap().path;
+    let in_the_way = world.folder.path().join("artifacts").join(path);
+    std::fs::remove_file(&in_the_way).unwrap();
+    std::fs::create_dir(&in_the_way).unwrap();
+    worker.sweep().await.unwrap_err();
+    assert_eq!(world.export(export).await.status, ExportStatus::Success);
+    std::fs::remove_dir(&in_the_way).unwrap();
+    assert_eq!(worker.sweep().await.unwrap(), 1);
+    assert_eq!(world.export(export).await.status, ExportStatus::Expired);
+}
+
 /// Waits for the end of a job that others work on.
 pub(crate) async fn ended(world: &World, export: ExportId) -> ExportStatus {
     loop {

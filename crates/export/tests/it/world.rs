@@ -35,7 +35,7 @@ pub(crate) const SANDBOX: &str = "000000000000000Sandbox";
 pub(crate) const LEASE_SECONDS: i64 = 30;
 
 pub(crate) struct World {
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
     clock: Arc<AtomicI64>,
     pub(crate) store: Arc<EmbeddedStore>,
     pub(crate) metadata: Metadata,

@@ -85,23 +85,27 @@ impl Metadata {
     /// Gives a claimed export back, as if it had not been tried, so that another worker may take it
     /// at once.
     pub async fn release_export(&self, id: ExportId, fence: u64, now: Timestamp) -> Result<()> {
-        let statement = sql("UPDATE exports SET attempts = attempts - 1,
-                 lease_expires_at = $3, updated_at = $3
-             WHERE id = $1 AND fence = $2 AND status = 'PROCESSING'")
-        .bind(id)
-        .bind(fence)
-        .bind(now);
-        self.fenced(id, fence, self.database.run(statement).await?)
-            .await
+        self.give_back(id, fence, false, now).await
     }
 
     /// Gives a claimed export back as too long for the express lane, as if it had not been tried.
     pub async fn hand_back_export(&self, id: ExportId, fence: u64, now: Timestamp) -> Result<()> {
-        let statement = sql("UPDATE exports SET is_long = TRUE, attempts = attempts - 1,
-                 lease_expires_at = $3, updated_at = $3
+        self.give_back(id, fence, true, now).await
+    }
+
+    async fn give_back(
+        &self,
+        id: ExportId,
+        fence: u64,
+        is_long: bool,
+        now: Timestamp,
+    ) -> Result<()> {
+        let statement = sql("UPDATE exports SET attempts = attempts - 1,
+                 is_long = (is_long OR $3), lease_expires_at = $4, updated_at = $4
              WHERE id = $1 AND fence = $2 AND status = 'PROCESSING'")
         .bind(id)
         .bind(fence)
+        .bind(is_long)
         .bind(now);
         self.fenced(id, fence, self.database.run(statement).await?)
             .await

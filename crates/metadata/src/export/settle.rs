@@ -62,21 +62,26 @@ impl Metadata {
         Ok(export)
     }
 
-    /// Marks up to `limit` exports expired whose artifact's time is over, and gives them, so that
-    /// the artifacts can be deleted.
-    pub async fn expire_exports(&self, now: Timestamp, limit: u32) -> Result<Vec<Export>> {
-        let mut transaction = self.database.begin().await?;
-        transaction.lock("exports").await?;
-        let statement = sql("UPDATE exports SET status = 'EXPIRED', updated_at = $1
-             WHERE id IN (SELECT id FROM exports
-                 WHERE status IN ('SUCCESS', 'PARTIAL_SUCCESS') AND artifact_expires_at <= $1
-                 ORDER BY artifact_expires_at, id LIMIT $2)
-             RETURNING *")
+    /// Up to `limit` exports whose artifact's time is over and which are not marked expired, the
+    /// most overdue first.
+    pub async fn overdue_exports(&self, now: Timestamp, limit: u32) -> Result<Vec<ExportId>> {
+        let statement = sql("SELECT id FROM exports
+             WHERE status IN ('SUCCESS', 'PARTIAL_SUCCESS') AND artifact_expires_at <= $1
+             ORDER BY artifact_expires_at, id LIMIT $2")
         .bind(now)
         .bind(limit);
-        let rows = transaction.all(statement).await?;
-        transaction.commit().await?;
-        rows.iter().map(export_of).collect()
+        let rows = self.database.read().all(statement).await?;
+        rows.iter().map(|row| row.get("id")).collect()
+    }
+
+    /// Marks an overdue export expired, once its artifact is gone; tells whether it still was one.
+    pub async fn expire_export(&self, id: ExportId, now: Timestamp) -> Result<bool> {
+        let statement = sql("UPDATE exports SET status = 'EXPIRED', updated_at = $2
+             WHERE id = $1 AND status IN ('SUCCESS', 'PARTIAL_SUCCESS')
+                 AND artifact_expires_at <= $2")
+        .bind(id)
+        .bind(now);
+        Ok(self.database.run(statement).await? > 0)
     }
 }
 

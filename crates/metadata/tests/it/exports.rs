@@ -196,8 +196,8 @@ async fn bring_to(world: &World, created: &Export, status: ExportStatus) -> Expo
         .await
         .unwrap();
     if status == ExportStatus::Expired {
-        let expired = metadata.expire_exports(at(5), 10).await.unwrap();
-        return expired.into_iter().next().unwrap();
+        assert!(metadata.expire_export(settled.id, at(5)).await.unwrap());
+        return metadata.find_export(settled.id).await.unwrap().unwrap();
     }
     settled
 }
@@ -413,6 +413,7 @@ pub(crate) async fn the_same_request_again_finds_its_export(metadata: Metadata) 
 
 pub(crate) async fn an_artifact_expires_and_the_row_stays(metadata: Metadata) {
     let world = World::create(metadata).await;
+    let mut ids = Vec::new();
     for (organization, expires) in [(world.sub, 100), (world.root, 200), (world.sandbox, 300)] {
         let id = insert(&world, organization, 0).await;
         let claimed = take(&world, "w", 1).await.unwrap();
@@ -422,34 +423,21 @@ pub(crate) async fn an_artifact_expires_and_the_row_stays(metadata: Metadata) {
             .settle_export(id, claimed.fence, &success(expires), at(2))
             .await;
         settled.unwrap();
+        ids.push(id);
     }
     let metadata = &world.metadata;
-    assert!(
-        metadata
-            .expire_exports(at(99), 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let expired = metadata.expire_exports(at(200), 1).await.unwrap();
-    assert_eq!(expired.len(), 1);
-    assert_eq!(expired[0].request.organization, world.sub);
-    assert_eq!(
-        expired[0].artifact,
-        Some(artifact(100)),
-        "its path is still known"
-    );
-    assert_eq!(metadata.expire_exports(at(200), 10).await.unwrap().len(), 1);
-    assert!(
-        metadata
-            .expire_exports(at(200), 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    let row = metadata.find_export(expired[0].id).await.unwrap().unwrap();
+    let overdue = async |second, limit| metadata.overdue_exports(at(second), limit).await.unwrap();
+    assert_eq!(overdue(99, 10).await, []);
+    assert_eq!(overdue(200, 1).await, ids[..1]);
+    assert_eq!(overdue(200, 10).await, ids[..2]);
+    assert!(!metadata.expire_export(ids[0], at(99)).await.unwrap());
+    assert!(metadata.expire_export(ids[0], at(200)).await.unwrap());
+    assert!(!metadata.expire_export(ids[0], at(200)).await.unwrap());
+    assert_eq!(overdue(200, 10).await, ids[1..2]);
+    let row = metadata.find_export(ids[0]).await.unwrap().unwrap();
     assert_eq!(row.status, ExportStatus::Expired);
     assert_eq!(row.outcome, Some(ExportStatus::Success));
+    assert_eq!(row.artifact, Some(artifact(100)), "its path is still known");
 }
 
 pub(crate) async fn only_our_own_exports_can_be_cancelled(metadata: Metadata) {
