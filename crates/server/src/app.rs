@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 use metadata::{Change, Metadata};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use usage::{Intake, UsageStore};
 
@@ -29,6 +30,8 @@ pub struct App {
     pub metadata: Metadata,
     /// Takes events in.
     pub intake: Arc<dyn Intake>,
+    /// Turns of parsing what takes long, one a core: each thread of it would keep memory for itself.
+    pub parsing: Arc<Semaphore>,
     /// Gives usage out.
     pub usage: Arc<dyn UsageStore>,
     /// Gives meters columns of their own.

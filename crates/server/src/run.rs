@@ -1,6 +1,7 @@
 //! A running server: opens everything, serves, and closes in the opposite order.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use anyhow::Context;
 use export::Workers;
 use metadata::{Metadata, Options};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +55,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         metadata.clone(),
         clock.clone(),
     )?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let token = format!("{KEY_PREFIX}local_{}", random::secret());
     let app = Arc::new(App {
         public_url: public_url(&config.server, address),
@@ -61,6 +64,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,
+        parsing: Arc::new(Semaphore::new(cores)),
         usage: store.usage,
         readings: store.readings,
         exports,

@@ -59,13 +59,7 @@ pub(crate) async fn accept(
     let permit = admit(shared, size).await?;
     let mut prepared = Prepared::new(shared, namespace, drafts);
     if prepared.has_candidates() {
-        let keys = shared.keys;
-        let lookup =
-            tokio::task::spawn_blocking(move || prepared.look_up(&keys).map(|()| prepared));
-        prepared = lookup
-            .await
-            .map_err(|error| Error::Internal(format!("a look-up ended early: {error}")))?
-            .inspect_err(|error| shared.break_down(&error.to_string()))?;
+        prepared = look_up(shared, prepared).await?;
     }
     let (reply, answer) = oneshot::channel();
     shared.commands.send(Command::Accept(Request {
@@ -74,6 +68,20 @@ pub(crate) async fn accept(
         permit,
     }))?;
     wait(shared, answer).await
+}
+
+/// Asks the runs on a thread that may block, once it is this batch's turn.
+async fn look_up(shared: &Arc<Shared>, mut prepared: Prepared) -> Result<Prepared> {
+    let turn = Arc::clone(&shared.look_ups).acquire_owned().await;
+    let (turn, keys) = (turn.map_err(|_| Error::Closed)?, shared.keys);
+    let looked_up = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        prepared.look_up(&keys).map(|()| prepared)
+    });
+    looked_up
+        .await
+        .map_err(|error| Error::Internal(format!("a look-up ended early: {error}")))?
+        .inspect_err(|error| shared.break_down(&error.to_string()))
 }
 
 /// Takes rows that were numbered elsewhere.

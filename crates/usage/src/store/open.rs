@@ -1,6 +1,7 @@
 //! Opening a store: lock, manifest, leftovers, segments, runs, journal, in this order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Receiver;
@@ -77,6 +78,9 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
     let shared = Arc::new(Shared {
         queue: Arc::new(Semaphore::new(
             (options.queue_bytes_max / QUEUE_UNIT_BYTES).max(1),
+        )),
+        look_ups: Arc::new(Semaphore::new(
+            std::thread::available_parallelism().map_or(1, NonZero::get),
         )),
         options,
         disk,

@@ -98,10 +98,21 @@ impl Receiver {
             return batch.drafts(self);
         }
         let receiver = self.clone();
-        let parsed = tokio::task::spawn_blocking(move || batch.drafts(&receiver));
-        parsed.await.map_err(|error| {
-            ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
-        })?
+        self.parse(move || batch.drafts(&receiver)).await?
+    }
+
+    /// Parses on a thread that may block, once it is this body's turn.
+    pub(super) async fn parse<T: Send + 'static>(
+        &self,
+        parse: impl FnOnce() -> T + Send + 'static,
+    ) -> ApiResult<T> {
+        let turn = Arc::clone(&self.app.parsing).acquire_owned().await;
+        let turn = turn.map_err(lost)?;
+        let parsed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            parse()
+        });
+        parsed.await.map_err(lost)
     }
 
     /// Hands checked events to the intake and gives their outcomes in order.
@@ -175,6 +186,11 @@ fn no_json(error: serde_json::Error) -> Refusal {
         message: format!("the body is no JSON: {error}"),
         organization: None,
     }
+}
+
+/// What a task that ended without an answer is to the caller.
+pub(super) fn lost(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
+    ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
 }
 
 /// Attributes in headers escape what a header cannot hold as `%` and two digits.

@@ -13,10 +13,10 @@ use tokio::time::timeout;
 use usage::traits::Outcome;
 
 use super::answer::{Answer, Detail};
-use super::batch::{Checked, Receiver};
+use super::batch::{Checked, Receiver, lost};
 use super::body::{Chunks, broken, decoded};
 use super::lines::{Block, Lines};
-use crate::error::{ApiError, ApiResult, Code};
+use crate::error::ApiResult;
 
 /// Time without a byte after which the lines at hand are stored.
 const IDLE: Duration = Duration::from_millis(100);
@@ -102,8 +102,7 @@ impl Running {
 
 async fn store(receiver: Receiver, block: Block) -> Decided {
     let parsing = receiver.clone();
-    let parsed = tokio::task::spawn_blocking(move || parse(&parsing, &block));
-    let (numbers, drafts) = parsed.await.map_err(lost)?;
+    let (numbers, drafts) = receiver.parse(move || parse(&parsing, &block)).await?;
     let outcomes = receiver.accept(drafts).await?;
     Ok((numbers, outcomes))
 }
@@ -131,8 +130,4 @@ fn check(receiver: &Receiver, reader: &mut EventReader, line: &[u8], bytes_max: 
     let text = std::str::from_utf8(line)
         .map_err(|error| malformed(format!("the line is not UTF-8: {error}")))?;
     receiver.check(reader, text)
-}
-
-fn lost(error: tokio::task::JoinError) -> ApiError {
-    ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
 }
