@@ -30,7 +30,7 @@ pub struct App {
     pub metadata: Metadata,
     /// Takes events in.
     pub intake: Arc<dyn Intake>,
-    /// Turns of parsing what takes long, one a core: each thread of it would keep memory for itself.
+    /// Turns of parsing large bodies, one a core: each thread of it would keep memory for itself.
     pub parsing: Arc<Semaphore>,
     /// Gives usage out.
     pub usage: Arc<dyn UsageStore>,

@@ -76,12 +76,8 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
     tail.show(&mut visible);
     let (commands, receiver) = CommandSender::new();
     let shared = Arc::new(Shared {
-        queue: Arc::new(Semaphore::new(
-            (options.queue_bytes_max / QUEUE_UNIT_BYTES).max(1),
-        )),
-        look_ups: Arc::new(Semaphore::new(
-            std::thread::available_parallelism().map_or(1, NonZero::get),
-        )),
+        queue: semaphore(options.queue_bytes_max / QUEUE_UNIT_BYTES),
+        look_ups: semaphore(std::thread::available_parallelism().map_or(1, NonZero::get)),
         options,
         disk,
         identity,
@@ -112,6 +108,10 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
         commands: receiver,
         start,
     })
+}
+
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.max(1)))
 }
 
 /// What segments, runs and journal hold.
