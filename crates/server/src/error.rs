@@ -55,6 +55,11 @@ impl ApiError {
         Self::new(Code::NotFound, format!("no such {what}"))
     }
 
+    /// A defect of this server; its cause is kept for the log.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::new(Code::Internal, Code::Internal.meaning()).caused_by(cause)
+    }
+
     /// Adds a member to a problem+json body.
     #[must_use]
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {

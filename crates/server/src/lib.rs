@@ -5,6 +5,7 @@
 pub mod api;
 pub mod app;
 pub mod auth;
+mod blocking;
 pub mod bootstrap;
 pub mod cli;
 pub mod clock;

@@ -12,8 +12,8 @@ use domain::ids::RequestId;
 use tracing::Instrument;
 
 use crate::app::App;
+use crate::error::ApiError;
 use crate::error::body::{Door, dress};
-use crate::error::{ApiError, Code};
 use crate::random;
 
 /// Header of every answer that names the request as the log does.
@@ -52,7 +52,5 @@ pub fn panicked(panic: Box<dyn Any + Send>) -> Response {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("a panic without text");
-    ApiError::new(Code::Internal, Code::Internal.meaning())
-        .caused_by(text)
-        .into_response()
+    ApiError::internal(text).into_response()
 }

@@ -10,6 +10,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
 
+use crate::blocking;
 use crate::error::{ApiError, ApiResult, Code};
 use crate::random;
 
@@ -67,14 +68,7 @@ async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Ap
         ApiError::new(Code::TooManyRequests, message).retry_after(RETRY_AFTER_S)
     };
     let _place = PLACES.try_acquire().map_err(busy)?;
-    let running = Arc::clone(&RUNNING).acquire_owned().await;
-    let running = running.expect("the semaphore is never closed");
-    let task = tokio::task::spawn_blocking(move || {
-        let _running = running;
-        work()
-    });
-    task.await
-        .map_err(|error| ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error))
+    blocking::run(&RUNNING, work).await
 }
 
 fn hash_now(password: &str) -> String {

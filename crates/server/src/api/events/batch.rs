@@ -14,8 +14,9 @@ use usage::traits::Outcome;
 use super::body::{Form, decoded, whole};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::blocking;
 use crate::config::Limits;
-use crate::error::{ApiError, ApiResult, Code};
+use crate::error::{ApiError, ApiResult};
 
 /// Events handed to the intake in one call.
 const ACCEPT_EVENTS_MAX: usize = 20_000;
@@ -98,21 +99,7 @@ impl Receiver {
             return batch.drafts(self);
         }
         let receiver = self.clone();
-        self.parse(move || batch.drafts(&receiver)).await?
-    }
-
-    /// Parses on a thread that may block, once it is this body's turn.
-    pub(super) async fn parse<T: Send + 'static>(
-        &self,
-        parse: impl FnOnce() -> T + Send + 'static,
-    ) -> ApiResult<T> {
-        let turn = Arc::clone(&self.app.parsing).acquire_owned().await;
-        let turn = turn.map_err(lost)?;
-        let parsed = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            parse()
-        });
-        parsed.await.map_err(lost)
+        blocking::run(&self.app.parsing, move || batch.drafts(&receiver)).await?
     }
 
     /// Hands checked events to the intake and gives their outcomes in order.
@@ -186,11 +173,6 @@ fn no_json(error: serde_json::Error) -> Refusal {
         message: format!("the body is no JSON: {error}"),
         organization: None,
     }
-}
-
-/// What a task that ended without an answer is to the caller.
-pub(super) fn lost(error: impl std::error::Error + Send + Sync + 'static) -> ApiError {
-    ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
 }
 
 /// Attributes in headers escape what a header cannot hold as `%` and two digits.

@@ -13,10 +13,11 @@ use tokio::time::timeout;
 use usage::traits::Outcome;
 
 use super::answer::{Answer, Detail};
-use super::batch::{Checked, Receiver, lost};
+use super::batch::{Checked, Receiver};
 use super::body::{Chunks, broken, decoded};
 use super::lines::{Block, Lines};
-use crate::error::ApiResult;
+use crate::blocking;
+use crate::error::{ApiError, ApiResult};
 
 /// Time without a byte after which the lines at hand are stored.
 const IDLE: Duration = Duration::from_millis(100);
@@ -92,7 +93,7 @@ impl Running {
         let Some(batch) = self.batches.pop_front() else {
             return Ok(false);
         };
-        let (lines, outcomes) = batch.await.map_err(lost)??;
+        let (lines, outcomes) = batch.await.map_err(ApiError::internal)??;
         for (line, outcome) in lines.into_iter().zip(outcomes) {
             self.answer.add(line, outcome);
         }
@@ -102,7 +103,8 @@ impl Running {
 
 async fn store(receiver: Receiver, block: Block) -> Decided {
     let parsing = receiver.clone();
-    let (numbers, drafts) = receiver.parse(move || parse(&parsing, &block)).await?;
+    let (numbers, drafts) =
+        blocking::run(&receiver.app.parsing, move || parse(&parsing, &block)).await?;
     let outcomes = receiver.accept(drafts).await?;
     Ok((numbers, outcomes))
 }

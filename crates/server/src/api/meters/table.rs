@@ -13,7 +13,7 @@ use serde::Serialize;
 use usage::query::TotalRow;
 use utoipa::ToSchema;
 
-use crate::error::{ApiError, ApiResult, Code};
+use crate::error::{ApiError, ApiResult};
 
 /// What a query asked for.
 #[derive(Debug)]
@@ -86,9 +86,7 @@ impl MeterTable {
 
     /// The rows as CSV.
     pub(super) fn csv(&self) -> ApiResult<Response> {
-        let failed = |error: csv::Error| {
-            ApiError::new(Code::Internal, Code::Internal.meaning()).caused_by(error)
-        };
+        let failed = |error: csv::Error| ApiError::internal(error);
         let mut writer = csv::Writer::from_writer(Vec::new());
         let fixed = ["window_start", "window_end"].map(str::to_owned);
         let names = fixed.iter().chain(&self.names);
