@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::identity::hex_checksum;
-use crate::intake::prepare::row_bytes;
+use crate::intake::prepare::held_bytes;
 use crate::intake::writer::Command;
 use crate::journal::frame::UNATTRIBUTED;
 use crate::journal::{self, recovery};
@@ -153,7 +153,7 @@ fn write(shared: &Arc<Shared>, rotated: &Rotated) -> Result<u64> {
         .collect();
     let (number, bytes) = (
         rows.len() as u64,
-        rows.iter().map(|row| row_bytes(row)).sum::<usize>() as u64,
+        rows.iter().map(|row| held_bytes(&row.texts)).sum::<usize>() as u64,
     );
     let stem = shared.file_stem(flushed + 1, rotated.through);
     let files = (!rows.is_empty()).then(|| write_files(shared, &stem, flushed + 1, rotated, &rows));

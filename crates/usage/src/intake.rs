@@ -14,7 +14,7 @@ use crate::options::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, QUEUE_UNIT_BYTES};
 use crate::row::Row;
 use crate::shared::Shared;
 use crate::traits::{Outcome, SequencedBatch};
-use prepare::Prepared;
+use prepare::{Prepared, held_bytes};
 use writer::Command;
 
 /// A prepared request on its way to the writer.
@@ -54,7 +54,8 @@ pub(crate) async fn accept(
         drafts.len(),
         BATCH_EVENTS_MAX,
     )?;
-    let size = drafts.iter().flatten().map(prepare::event_bytes).sum();
+    let events = drafts.iter().flatten();
+    let size = events.map(|event| held_bytes(&event.texts)).sum();
     check_limit("the size of a batch in bytes", size, BATCH_BYTES_MAX)?;
     let permit = admit(shared, size).await?;
     let mut prepared = Prepared::new(shared, namespace, drafts);
@@ -93,7 +94,7 @@ pub(crate) async fn insert(shared: &Arc<Shared>, batch: SequencedBatch) -> Resul
         rows.len(),
         BATCH_EVENTS_MAX,
     )?;
-    let size = rows.iter().map(prepare::row_bytes).sum();
+    let size = rows.iter().map(|row| held_bytes(&row.texts)).sum();
     check_limit("the size of a batch in bytes", size, BATCH_BYTES_MAX)?;
     let contiguous = rows.windows(2).all(
         |pair| matches!(pair, [one, next] if one.sequence.checked_add(1) == Some(next.sequence)),

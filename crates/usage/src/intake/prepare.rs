@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use domain::event::{Event, Fingerprint, Refusal};
+use domain::event::{Event, EventTexts, Fingerprint, Refusal};
 use domain::ids::OrganizationId;
 
 use crate::error::Result;
@@ -123,7 +123,9 @@ fn prepare(
     event: Event,
     bytes: &mut Vec<u8>,
 ) -> PreparedEvent {
-    let key = (shared.keys).key(namespace, event.texts.source(), event.texts.id());
+    let key = shared
+        .keys
+        .key(namespace, event.texts.source(), event.texts.id());
     let fingerprint = event.fingerprint;
     let row = Row {
         sequence: 0,
@@ -153,12 +155,7 @@ fn encoded_bytes(event: &Event) -> usize {
     event.texts.bytes() + FIXED_ROW_BYTES
 }
 
-/// Bytes an event takes while it waits.
-pub(crate) fn event_bytes(event: &Event) -> usize {
-    ROW_OVERHEAD_BYTES + event.texts.bytes()
-}
-
-/// Bytes of memory a row holds, about.
-pub(crate) fn row_bytes(row: &Row) -> usize {
-    ROW_OVERHEAD_BYTES + row.texts.bytes()
+/// Bytes of memory an event takes, waiting or as a row, about.
+pub(crate) fn held_bytes(texts: &EventTexts) -> usize {
+    ROW_OVERHEAD_BYTES + texts.bytes()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Instant;
 
-use super::prepare::{Item, row_bytes};
+use super::prepare::{Item, held_bytes};
 use super::{Insertion, Request};
 use crate::error::{Error, Result};
 use crate::flush::Rotated;
@@ -247,7 +247,8 @@ impl Writer {
     /// Shows the rows of the frame just written, and asks for a flush when one is due.
     fn publish(&mut self) {
         let rows = self.draft.take_rows();
-        let (number, bytes) = (rows.len() as u64, rows.iter().map(row_bytes).sum::<usize>());
+        let bytes: usize = rows.iter().map(|row| held_bytes(&row.texts)).sum();
+        let number = rows.len() as u64;
         locked(&self.shared.visible).publish(rows, &self.draft.tally);
         let (counts, options) = (&self.shared.counts, &self.shared.options);
         count(&counts.unflushed_rows, number);

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use crate::disk::{Disk, Held, Lock};
 use crate::error::{Error, Result};
 use crate::identity::{Identity, hex};
-use crate::intake::prepare::row_bytes;
+use crate::intake::prepare::held_bytes;
 use crate::intake::writer::{Command, CommandSender, Start};
 use crate::journal::frame::{Chain, FILE_HEADER_BYTES, FrameRow, UNATTRIBUTED, decode_body};
 use crate::journal::recovery::{FrameRead, Replayed, files, replay};
@@ -353,7 +353,7 @@ impl Tail {
                 fingerprint,
                 row,
             } = read;
-            *bytes += row_bytes(&row) as u64;
+            *bytes += held_bytes(&row.texts) as u64;
             if key != 0 {
                 let fingerprint = Fingerprint(fingerprint);
                 keys.insert(
