@@ -32,7 +32,10 @@ async fn an_event_counts_once_wherever_its_first_copy_is() {
                     store.flush_now().unwrap();
                 }
                 store.compact_now().unwrap();
-                assert!(store.metrics().runs < RUNS_PER_TIER_MAX as u64);
+                // Eight or nine became one, by whether the background thread was there first.
+                let metrics = store.metrics();
+                assert_eq!(metrics.run_merges_total, 1);
+                assert!(metrics.runs <= 2, "{} runs", metrics.runs);
             }
             _ => {}
         }
