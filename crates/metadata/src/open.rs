@@ -149,6 +149,11 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0005_schedules.sql"),
         ),
         (6, "turns", include_str!("../migrations/0006_turns.sql")),
+        (
+            11,
+            "meters of accounts",
+            include_str!("../migrations/0011_meters_of_accounts.sql"),
+        ),
     ];
     let migrations = texts.into_iter().map(|(version, description, text)| {
         let text = text.into_sql_str();

@@ -43,7 +43,7 @@ async fn change_everything(world: &World) {
     change.move_organization(sub, sandbox, None).await.unwrap();
     let mut renamed = meter(1, None);
     renamed.name = "Another meter".into();
-    change.put_meter(&renamed).await.unwrap();
+    change.put_meter(world.account, &renamed).await.unwrap();
     change.put_rate(&rate(1, "99")).await.unwrap();
     change.commit().await.unwrap();
 }
@@ -109,7 +109,7 @@ async fn change_something(world: &World, choice: u64) {
             let mut meter = meter(1, None);
             meter.name = format!("Meter {choice}");
             meter.valid.start = since;
-            change.put_meter(&meter).await.unwrap();
+            change.put_meter(world.account, &meter).await.unwrap();
         }
     }
     change.commit().await.unwrap();

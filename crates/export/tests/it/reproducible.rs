@@ -115,7 +115,7 @@ async fn rename(world: &World) {
     }
     let mut renamed = meter(1, Some(domain::meter::JobLevelLayout::DataIntegration));
     renamed.name = "Renamed".into();
-    change.put_meter(&renamed).await.unwrap();
+    change.put_meter(world.account, &renamed).await.unwrap();
     change.commit().await.unwrap();
 }
 

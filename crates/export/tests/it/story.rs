@@ -157,7 +157,7 @@ impl Teller<'_> {
         let made = if self.meters.insert(number) {
             self.change.insert_meter(account, &declared).await
         } else {
-            self.change.put_meter(&declared).await
+            self.change.put_meter(account, &declared).await
         };
         made.unwrap();
     }

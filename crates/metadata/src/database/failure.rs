@@ -23,7 +23,7 @@ const UNIQUES: &[Unique] = unique! {
     "organizations_realm_unique", "organization_versions.realm_id", "realm id";
     "organizations_alias_unique",
         "organization_aliases.account_id, organization_aliases.alias", "organization alias";
-    "meters_id_unique", "meters.id", "meter id";
+    "meters_id_unique", "meters.account_id, meters.id", "meter id";
     "meters_slug_unique", "meter_versions.account_id, meter_versions.slug", "meter slug";
     "rates_id_unique", "rates.id", "rate id";
     "users_id_unique", "users.id", "user id";

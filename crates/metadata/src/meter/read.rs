@@ -16,18 +16,20 @@ macro_rules! newest {
     ($rest:literal) => {
         concat!(
             "SELECT m.created_at, m.updated_at, v.* FROM meters m
-             JOIN meter_versions v ON v.meter_id = m.id AND v.ended_revision IS NULL
+             JOIN meter_versions v ON v.account_id = m.account_id AND v.meter_id = m.id
+                 AND v.ended_revision IS NULL
                  AND v.valid_from = (SELECT max(l.valid_from) FROM meter_versions l
-                     WHERE l.meter_id = m.id AND l.ended_revision IS NULL) ",
+                     WHERE l.account_id = m.account_id AND l.meter_id = m.id
+                         AND l.ended_revision IS NULL) ",
             $rest
         )
     };
 }
 
 impl Metadata {
-    /// The meter with this id, archived or not.
-    pub async fn find_meter(&self, id: MeterId) -> Result<Option<MeterRecord>> {
-        find(&mut self.database.read(), id).await
+    /// The meter of an account with this id, archived or not.
+    pub async fn find_meter(&self, account: AccountId, id: MeterId) -> Result<Option<MeterRecord>> {
+        find(&mut self.database.read(), account, id).await
     }
 
     /// The live meter of an account with this slug.
@@ -63,19 +65,26 @@ impl Metadata {
 
 impl Change {
     /// The meter as this change sees it.
-    pub async fn find_meter(&mut self, id: MeterId) -> Result<Option<MeterRecord>> {
-        find(&mut self.transaction.access(), id).await
+    pub async fn find_meter(
+        &mut self,
+        account: AccountId,
+        id: MeterId,
+    ) -> Result<Option<MeterRecord>> {
+        find(&mut self.transaction.access(), account, id).await
     }
 
     /// All live versions of a meter from an instant on.
     pub(crate) async fn meter_versions(
         &mut self,
+        account: AccountId,
         id: MeterId,
         since: Option<Timestamp>,
     ) -> Result<Vec<Meter>> {
         let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
         let statement = sql("SELECT * FROM meter_versions
-             WHERE meter_id = $1 AND ended_revision IS NULL AND valid_to > $2 ORDER BY valid_from")
+             WHERE account_id = $1 AND meter_id = $2 AND ended_revision IS NULL AND valid_to > $3
+             ORDER BY valid_from")
+        .bind(account)
         .bind(id)
         .bind(since);
         let rows = self.transaction.all(statement).await?;
@@ -83,8 +92,13 @@ impl Change {
     }
 }
 
-async fn find(access: &mut Access<'_>, id: MeterId) -> Result<Option<MeterRecord>> {
-    one(access, sql(newest!("WHERE m.id = $1")).bind(id)).await
+async fn find(
+    access: &mut Access<'_>,
+    account: AccountId,
+    id: MeterId,
+) -> Result<Option<MeterRecord>> {
+    let statement = sql(newest!("WHERE m.account_id = $1 AND m.id = $2"));
+    one(access, statement.bind(account).bind(id)).await
 }
 
 async fn one(access: &mut Access<'_>, statement: Statement) -> Result<Option<MeterRecord>> {

@@ -33,10 +33,12 @@ impl Change {
     /// Makes a new version of a meter from its `valid.start` on; an equal one changes nothing.
     ///
     /// Refused when it can no longer be rated and a rate prices it.
-    pub async fn put_meter(&mut self, meter: &Meter) -> Result<()> {
+    pub async fn put_meter(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
         check_meter(meter)?;
-        let current = self.known_meter(meter.id).await?;
-        let later = self.meter_versions(meter.id, meter.valid.start).await?;
+        self.known_meter(account, meter.id).await?;
+        let later = self
+            .meter_versions(account, meter.id, meter.valid.start)
+            .await?;
         let same = |version: &Meter| {
             Meter {
                 valid: meter.valid,
@@ -47,21 +49,26 @@ impl Change {
         if covered && later.iter().all(same) && starts_by(&later, meter.valid.start) {
             return Ok(());
         }
-        if !meter.rule.aggregation.is_rateable() && self.is_rated(meter.id).await? {
+        if !meter.rule.aggregation.is_rateable() && self.is_rated(account, meter.id).await? {
             return Err(Error::NotRateable {
                 slug: meter.slug.clone(),
             });
         }
-        self.cut_meter(meter.id, meter.valid.start).await?;
-        self.insert_meter_version(current.account, meter).await?;
-        self.touch_meter(meter.id).await
+        self.cut_meter(account, meter.id, meter.valid.start).await?;
+        self.insert_meter_version(account, meter).await?;
+        self.touch_meter(account, meter.id).await
     }
 
     /// Ends a meter at `at`; its slug is free again.
     ///
     /// The newest version holds for a microsecond at least.
-    pub async fn archive_meter(&mut self, id: MeterId, at: Timestamp) -> Result<()> {
-        let current = self.known_meter(id).await?;
+    pub async fn archive_meter(
+        &mut self,
+        account: AccountId,
+        id: MeterId,
+        at: Timestamp,
+    ) -> Result<()> {
+        let current = self.known_meter(account, id).await?;
         let valid = current.meter.valid;
         if valid.end.is_some_and(|end| end <= at) {
             return Ok(());
@@ -69,33 +76,44 @@ impl Change {
         let least = valid
             .start
             .and_then(|start| Timestamp::from_microsecond(start.as_microsecond() + 1).ok());
-        self.cut_meter(id, Some(least.map_or(at, |least| least.max(at))))
-            .await?;
-        self.touch_meter(id).await
+        let since = least.map_or(at, |least| least.max(at));
+        self.cut_meter(account, id, Some(since)).await?;
+        self.touch_meter(account, id).await
     }
 
     /// The meter, or the error that there is none.
-    pub(crate) async fn known_meter(&mut self, id: MeterId) -> Result<MeterRecord> {
-        let found = self.find_meter(id).await?;
+    pub(crate) async fn known_meter(
+        &mut self,
+        account: AccountId,
+        id: MeterId,
+    ) -> Result<MeterRecord> {
+        let found = self.find_meter(account, id).await?;
         found.ok_or_else(|| Error::not_found("meter", id))
     }
 
-    async fn is_rated(&mut self, id: MeterId) -> Result<bool> {
+    async fn is_rated(&mut self, account: AccountId, id: MeterId) -> Result<bool> {
         let statement = sql("SELECT rate_id FROM rate_versions
-             WHERE meter_id = $1 AND ended_revision IS NULL LIMIT 1")
+             WHERE account_id = $1 AND meter_id = $2 AND ended_revision IS NULL LIMIT 1")
+        .bind(account)
         .bind(id);
         Ok(self.transaction.one(statement).await?.is_some())
     }
 
-    async fn touch_meter(&mut self, id: MeterId) -> Result<()> {
-        let statement = sql("UPDATE meters SET updated_at = $2 WHERE id = $1")
+    async fn touch_meter(&mut self, account: AccountId, id: MeterId) -> Result<()> {
+        let statement = sql("UPDATE meters SET updated_at = $3 WHERE account_id = $1 AND id = $2")
+            .bind(account)
             .bind(id)
             .bind(self.now);
         self.run(statement).await.map(drop)
     }
 
     /// Ends what holds from `since` on; what held before it is written again up to there.
-    async fn cut_meter(&mut self, id: MeterId, since: Option<Timestamp>) -> Result<()> {
+    async fn cut_meter(
+        &mut self,
+        account: AccountId,
+        id: MeterId,
+        since: Option<Timestamp>,
+    ) -> Result<()> {
         let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
         let keep = sql(
             "INSERT INTO meter_versions (meter_id, account_id, slug, name, description,
@@ -105,17 +123,19 @@ impl Change {
              SELECT meter_id, account_id, slug, name, description,
                  service, category, feature, unit, event_type, aggregation, value_property,
                  filters, group_by, scalar_name, scalar_factor, metric_category, job_level,
-                 zero_rows, valid_from, $2, $3
+                 zero_rows, valid_from, $3, $4
              FROM meter_versions
-             WHERE meter_id = $1 AND ended_revision IS NULL
-                 AND valid_from < $2 AND valid_to > $2",
+             WHERE account_id = $1 AND meter_id = $2 AND ended_revision IS NULL
+                 AND valid_from < $3 AND valid_to > $3",
         )
+        .bind(account)
         .bind(id)
         .bind(since)
         .bind(self.revision);
         self.run(keep).await?;
-        let end = sql("UPDATE meter_versions SET ended_revision = $3
-             WHERE meter_id = $1 AND ended_revision IS NULL AND valid_to > $2")
+        let end = sql("UPDATE meter_versions SET ended_revision = $4
+             WHERE account_id = $1 AND meter_id = $2 AND ended_revision IS NULL AND valid_to > $3")
+        .bind(account)
         .bind(id)
         .bind(since)
         .bind(self.revision);

@@ -14,7 +14,7 @@ use crate::revision::Change;
 macro_rules! newest {
     ($rest:literal) => {
         concat!(
-            "SELECT r.account_id, r.created_at, r.updated_at, v.* FROM rates r
+            "SELECT r.created_at, r.updated_at, v.* FROM rates r
              JOIN rate_versions v ON v.rate_id = r.id AND v.ended_revision IS NULL
                  AND v.valid_from = (SELECT max(l.valid_from) FROM rate_versions l
                      WHERE l.rate_id = r.id AND l.ended_revision IS NULL) ",

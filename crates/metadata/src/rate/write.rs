@@ -25,7 +25,7 @@ impl Change {
         .bind(account)
         .bind(self.now);
         self.run(statement).await?;
-        self.insert_rate_version(rate).await
+        self.insert_rate_version(account, rate).await
     }
 
     /// Makes a new version of a rate for the time `valid` says and drops what lay after its start.
@@ -42,7 +42,7 @@ impl Change {
         }
         self.check_rate(current.account, rate).await?;
         self.cut_rate(rate.id, rate.valid.start).await?;
-        self.insert_rate_version(rate).await?;
+        self.insert_rate_version(current.account, rate).await?;
         self.touch_rate(rate.id).await
     }
 
@@ -67,35 +67,35 @@ impl Change {
 
     async fn check_rate(&mut self, account: AccountId, rate: &Rate) -> Result<()> {
         check_fields(rate)?;
-        let meter = self.known_meter(rate.meter).await?;
-        if meter.account != account {
-            return Err(Error::not_found("meter", rate.meter));
-        }
+        self.known_meter(account, rate.meter).await?;
         if let Some(organization) = rate.organization
             && self.known_organization(organization).await?.account != account
         {
             return Err(Error::not_found("organization", organization));
         }
-        for version in self.meter_versions(rate.meter, rate.valid.start).await? {
+        let since = rate.valid.start;
+        for version in self.meter_versions(account, rate.meter, since).await? {
             let shared = version.valid.intersect(&rate.valid);
             if !version.rule.aggregation.is_rateable() && !shared.is_empty() {
                 return Err(Error::NotRateable { slug: version.slug });
             }
         }
-        match self.find_overlap(rate).await? {
+        match self.find_overlap(account, rate).await? {
             Some(other) => Err(Error::RateOverlap { rate: other }),
             None => Ok(()),
         }
     }
 
     /// Another rate that would price the same usage.
-    async fn find_overlap(&mut self, rate: &Rate) -> Result<Option<RateId>> {
+    async fn find_overlap(&mut self, account: AccountId, rate: &Rate) -> Result<Option<RateId>> {
         let (valid_from, valid_to) = micros(&rate.valid);
         let statement = sql("SELECT rate_id FROM rate_versions
-             WHERE meter_id = $1 AND kind = $2 AND coalesce(organization_id, '') = $3
-                 AND rate_id <> $4 AND ended_revision IS NULL
-                 AND valid_from < $6 AND valid_to > $5
+             WHERE account_id = $1 AND meter_id = $2 AND kind = $3
+                 AND coalesce(organization_id, '') = $4
+                 AND rate_id <> $5 AND ended_revision IS NULL
+                 AND valid_from < $7 AND valid_to > $6
              ORDER BY valid_from LIMIT 1")
+        .bind(account)
         .bind(rate.meter)
         .bind(word(&rate.kind))
         .bind(rate.organization.map_or(String::new(), |id| id.to_string()))
@@ -117,10 +117,10 @@ impl Change {
     async fn cut_rate(&mut self, id: RateId, since: Option<Timestamp>) -> Result<()> {
         let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
         let keep = sql(
-            "INSERT INTO rate_versions (rate_id, meter_id, organization_id, kind,
+            "INSERT INTO rate_versions (rate_id, account_id, meter_id, organization_id, kind,
                  per_units, unit, tiers, allowance, billable, list_price, subscription_id,
                  charge_number, currency, valid_from, valid_to, revision)
-             SELECT rate_id, meter_id, organization_id, kind,
+             SELECT rate_id, account_id, meter_id, organization_id, kind,
                  per_units, unit, tiers, allowance, billable, list_price, subscription_id,
                  charge_number, currency, valid_from, $2, $3
              FROM rate_versions
@@ -139,15 +139,17 @@ impl Change {
         self.run(end).await.map(drop)
     }
 
-    async fn insert_rate_version(&mut self, rate: &Rate) -> Result<()> {
+    async fn insert_rate_version(&mut self, account: AccountId, rate: &Rate) -> Result<()> {
         let (valid_from, valid_to) = micros(&rate.valid);
         let statement = sql(
-            "INSERT INTO rate_versions (rate_id, meter_id, organization_id, kind,
+            "INSERT INTO rate_versions (rate_id, account_id, meter_id, organization_id, kind,
                  per_units, unit, tiers, allowance, billable, list_price, subscription_id,
                  charge_number, currency, valid_from, valid_to, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                 $17)",
         )
         .bind(rate.id)
+        .bind(account)
         .bind(rate.meter)
         .bind(rate.organization)
         .bind(word(&rate.kind))

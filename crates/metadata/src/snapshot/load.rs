@@ -176,8 +176,7 @@ impl Metadata {
 
     async fn load_rates(&self, account: AccountId, revision: u64) -> Result<Vec<Rate>> {
         let statement = sql(seen!(
-            "SELECT v.* FROM rate_versions v
-             JOIN rates r ON r.id = v.rate_id WHERE r.account_id = $1",
+            "SELECT v.* FROM rate_versions v WHERE v.account_id = $1",
             ""
         ));
         let rows = self.seen(statement, account, revision).await?;

@@ -4,7 +4,7 @@ use domain::meter::Meter;
 use domain::range::TimeRange;
 use metadata::{ControlSnapshot, Error, Metadata, OrganizationAttributes};
 
-use crate::world::{World, at, meter};
+use crate::world::{World, at, meter, rate};
 
 pub(crate) fn spelled(snapshot: &ControlSnapshot) -> String {
     format!(
@@ -68,7 +68,7 @@ async fn change_something(world: &World, step: u32) {
                     .move_organization(world.sub, world.sandbox, Some(at(70)))
                     .await
             }
-            3 => change.put_meter(&meter).await,
+            3 => change.put_meter(world.account, &meter).await,
             4 => change.put_rate(&rate).await,
             5 => change.put_aliases(world.sub, &["one".to_owned()]).await,
             6 => change.archive_organization(world.sub).await,
@@ -150,7 +150,7 @@ pub(crate) async fn what_is_there_already_makes_no_revision(metadata: Metadata) 
             change
                 .move_organization(world.sub, world.additional, None)
                 .await?;
-            change.put_meter(&world.meter).await?;
+            change.put_meter(world.account, &world.meter).await?;
             assert!(change.is_empty());
             change.put_rate(&world.rate).await
         })
@@ -162,11 +162,18 @@ pub(crate) async fn what_is_there_already_makes_no_revision(metadata: Metadata) 
 pub(crate) async fn a_dropped_change_leaves_nothing_behind(metadata: Metadata) {
     let world = World::create(metadata).await;
     let mut change = world.metadata.begin_change(at(1)).await.unwrap();
-    change.archive_meter(world.meter.id, at(1)).await.unwrap();
+    change
+        .archive_meter(world.account, world.meter.id, at(1))
+        .await
+        .unwrap();
     assert!(!change.is_empty());
     drop(change);
     assert_eq!(world.metadata.control_revision().await.unwrap(), 1);
-    let record = world.metadata.find_meter(world.meter.id).await.unwrap();
+    let record = world
+        .metadata
+        .find_meter(world.account, world.meter.id)
+        .await
+        .unwrap();
     assert_eq!(record.unwrap().meter, world.meter);
 }
 
@@ -261,7 +268,9 @@ pub(crate) async fn an_archived_meter_frees_its_slug(metadata: Metadata) {
     };
     world
         .change(async |change| {
-            change.archive_meter(world.meter.id, at(60)).await?;
+            change
+                .archive_meter(world.account, world.meter.id, at(60))
+                .await?;
             change.insert_meter(world.account, &successor).await
         })
         .await;
@@ -278,15 +287,70 @@ pub(crate) async fn an_archived_meter_frees_its_slug(metadata: Metadata) {
 
     // Archived at its very start, a meter still leaves a version to be found.
     world
-        .change(async |change| change.archive_meter(successor.id, at(0)).await)
+        .change(async |change| {
+            change
+                .archive_meter(world.account, successor.id, at(0))
+                .await
+        })
         .await;
     let record = world
         .metadata
-        .find_meter(successor.id)
+        .find_meter(world.account, successor.id)
         .await
         .unwrap()
         .unwrap();
     assert!(!record.meter.valid.is_empty() && record.meter.valid.end.is_some());
+}
+
+pub(crate) async fn two_accounts_may_have_meters_of_one_id(metadata: Metadata) {
+    let one = World::create(metadata.clone()).await;
+    let two = World::numbered(metadata.clone(), 1_000).await;
+    let same = Meter {
+        name: "Another's hours".to_owned(),
+        slug: "same-id".to_owned(),
+        ..one.meter.clone()
+    };
+    let price = rate(2_000, same.id, None, "7");
+    two.change(async |change| {
+        change.insert_meter(two.account, &same).await?;
+        change.insert_rate(two.account, &price).await
+    })
+    .await;
+    let error = two
+        .refused(async |change| change.insert_meter(two.account, &same).await)
+        .await;
+    assert_eq!(error.to_string(), "meter id is already in use");
+    let found = async |world: &World| {
+        let found = metadata.find_meter(world.account, same.id).await.unwrap();
+        found.unwrap().meter
+    };
+    assert_eq!(
+        (found(&one).await, found(&two).await),
+        (one.meter.clone(), same.clone())
+    );
+
+    let renamed = Meter {
+        name: "Renamed".to_owned(),
+        ..same.clone()
+    };
+    two.change(async |change| {
+        change.put_meter(two.account, &renamed).await?;
+        change.end_rate(price.id, at(50)).await
+    })
+    .await;
+    one.change(async |change| change.archive_meter(one.account, same.id, at(60)).await)
+        .await;
+    assert_eq!(found(&two).await, renamed);
+    assert_eq!(found(&one).await.valid.end, Some(at(60)));
+    let rates = async |world: &World| {
+        let snapshot = metadata.snapshot(world.account, None).await.unwrap();
+        let of_meter = snapshot.rates().iter().filter(|rate| rate.meter == same.id);
+        of_meter
+            .map(|rate| (rate.id, rate.valid.end))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rates(&one).await, [(one.rate.id, None)]);
+    assert_eq!(rates(&two).await, [(price.id, Some(at(50)))]);
 }
 
 pub(crate) async fn a_meter_keeps_every_field(metadata: Metadata) {
@@ -298,7 +362,7 @@ pub(crate) async fn a_meter_keeps_every_field(metadata: Metadata) {
         ..world.meter.clone()
     };
     world
-        .change(async |change| change.put_meter(&later).await)
+        .change(async |change| change.put_meter(world.account, &later).await)
         .await;
     let snapshot = world.metadata.snapshot(world.account, None).await.unwrap();
     let before = Meter {
@@ -312,7 +376,7 @@ pub(crate) async fn a_meter_keeps_every_field(metadata: Metadata) {
     assert_eq!(snapshot.rates(), std::slice::from_ref(&world.rate));
     let record = world
         .metadata
-        .find_meter(world.meter.id)
+        .find_meter(world.account, world.meter.id)
         .await
         .unwrap()
         .unwrap();

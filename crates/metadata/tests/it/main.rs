@@ -9,6 +9,7 @@ mod access;
 mod control;
 mod exports;
 mod messages;
+mod migrating;
 mod opening;
 mod pages;
 mod random;
@@ -57,6 +58,7 @@ stories! {
         several_changes_of_one_thing_share_a_revision
         names_resolve_only_inside_the_scope
         an_archived_meter_frees_its_slug
+        two_accounts_may_have_meters_of_one_id
         a_meter_keeps_every_field;
     random:
         random_changes_leave_every_older_revision_alone;

@@ -71,7 +71,7 @@ async fn change_something(
             let mut meter = world.meter.clone();
             meter.unit = format!("unit {}", step % 5);
             meter.valid.start = since;
-            change.put_meter(&meter).await
+            change.put_meter(world.account, &meter).await
         }
         4 => {
             let mut rate = Rate {

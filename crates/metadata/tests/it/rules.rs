@@ -211,7 +211,7 @@ pub(crate) async fn rates_neither_overlap_nor_price_what_cannot_be_rated(metadat
         ..average(1, "hours", Aggregation::Avg)
     };
     let error = world
-        .refused(async |change| change.put_meter(&turned).await)
+        .refused(async |change| change.put_meter(world.account, &turned).await)
         .await;
     assert!(matches!(error, Error::NotRateable { .. }), "{error}");
 }

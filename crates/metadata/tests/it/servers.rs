@@ -22,6 +22,15 @@ pub(crate) async fn sqlite() -> Server {
 
 /// A database of its own on the PostgreSQL server of the test run.
 pub(crate) async fn postgres() -> Server {
+    let options = Options::postgres(postgres_url().await);
+    Server {
+        metadata: Metadata::open(options).await.unwrap(),
+        _folder: None,
+    }
+}
+
+/// The URL of an empty database on that server.
+pub(crate) async fn postgres_url() -> String {
     let Ok(url) = std::env::var("TALLYPORT_TEST_POSTGRES") else {
         panic!(
             "TALLYPORT_TEST_POSTGRES names no PostgreSQL server: run `cargo xtask test`, \
@@ -36,9 +45,5 @@ pub(crate) async fn postgres() -> Server {
     sqlx::query(create).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     let base = url.rsplit_once('/').map_or(url.as_str(), |(base, _)| base);
-    let options = Options::postgres(format!("{base}/{name}"));
-    Server {
-        metadata: Metadata::open(options).await.unwrap(),
-        _folder: None,
-    }
+    format!("{base}/{name}")
 }

@@ -50,7 +50,7 @@ pub async fn create_meter(
     app.declare_readings().await?;
     let record = app
         .metadata
-        .find_meter(meter.id)
+        .find_meter(caller.account, meter.id)
         .await?
         .ok_or_else(no_meter)?;
     Ok((StatusCode::CREATED, Json(MeterOut::new(record, &app))))
@@ -102,8 +102,8 @@ pub async fn get_meter(
 ) -> ApiResult<Json<MeterOut>> {
     caller.may(Permission::Read)?;
     let id = find(&caller, &name)?.id;
-    let record = app.metadata.find_meter(id).await?.ok_or_else(no_meter)?;
-    Ok(Json(MeterOut::new(record, &app)))
+    let found = app.metadata.find_meter(caller.account, id).await?;
+    Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)))
 }
 
 /// Archives a meter: it reads nothing new and its slug is free again.
@@ -121,7 +121,7 @@ pub async fn delete_meter(
     caller.may_declare_for_account()?;
     let id = find(&caller, &name)?.id;
     let mut change = app.metadata.begin_change(app.now()).await?;
-    change.archive_meter(id, app.now()).await?;
+    change.archive_meter(caller.account, id, app.now()).await?;
     app.commit(change).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -136,7 +136,7 @@ async fn put_control(
             change.move_organization(*id, *parent, *at).await?;
         }
         Edit::CreateMeter(meter) => change.insert_meter(account, meter).await?,
-        Edit::PutMeter(meter) => change.put_meter(meter).await?,
+        Edit::PutMeter(meter) => change.put_meter(account, meter).await?,
         Edit::CreateRate { rate, .. } => change.insert_rate(account, rate).await?,
         Edit::PutRate { rate, .. } => change.put_rate(rate).await?,
         Edit::CreateAccount(_)

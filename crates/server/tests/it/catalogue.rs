@@ -1,5 +1,7 @@
 //! The catalogue: the meters of the metering family, declared by a file anybody can load.
 
+mod accounts;
+
 use std::collections::BTreeMap;
 
 use metadata::Role;

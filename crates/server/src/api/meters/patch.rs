@@ -68,10 +68,10 @@ pub async fn patch_meter(
         .over(before.clone(), app.now())
         .map_err(ApiError::invalid)?;
     let mut change = app.metadata.begin_change(app.now()).await?;
-    change.put_meter(&meter).await?;
+    change.put_meter(caller.account, &meter).await?;
     app.commit(change).await?;
     app.declare_readings().await?;
-    let found = app.metadata.find_meter(meter.id).await?;
+    let found = app.metadata.find_meter(caller.account, meter.id).await?;
     Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)))
 }
 
