@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::disk::{Appender, Disk};
 use crate::error::{Error, Result};
-use crate::identity::{Identity, hex};
+use crate::identity::Identity;
 
+pub(crate) mod cut;
 pub(crate) mod frame;
 pub(crate) mod recovery;
 
@@ -17,6 +18,8 @@ use frame::{Chain, FileHeader, FinishedFrame, FrameBuilder, FrameKind};
 
 /// Folder of the journal inside the store's.
 pub(crate) const FOLDER: &str = "journal";
+/// Bytes of a frame without rows and counters.
+pub(crate) const BARE_FRAME_BYTES: u64 = frame::FRAME_HEADER_BYTES as u64 + 4;
 
 /// The name of journal file `number`.
 pub(crate) fn file_name(number: u64) -> String {
@@ -105,13 +108,14 @@ impl Journal {
         })
     }
 
-    /// Goes on where recovery ended, after making durable what it read.
+    /// Goes on where recovery ended, after making durable what it read and keeping in the folder
+    /// `kept` what it cuts off.
     ///
     /// The last frame is written over itself: after a failed sync the system may show bytes that
     /// the disk does not hold.
     pub(crate) fn resume(
         disk: &Arc<dyn Disk>,
-        folder: &Path,
+        (folder, kept): (&Path, &Path),
         identity: Identity,
         end: &recovery::End,
     ) -> Result<Self> {
@@ -120,7 +124,7 @@ impl Journal {
                 .map_err(|error| Error::io("remove", unused, error))?;
         }
         for cut in &end.cuts {
-            cut_file(disk, cut).map_err(|error| Error::io("cut", &cut.path, error))?;
+            cut::cut_off(disk, kept, cut)?;
         }
         let path = folder.join(file_name(end.number));
         let mut file = disk
@@ -168,6 +172,13 @@ impl Journal {
         Ok(())
     }
 
+    /// Writes a frame without rows behind one that was answered, so that damage to that one is
+    /// told apart from a write that a stop tore.
+    pub(crate) fn mark(&mut self) -> Result<(), Failure> {
+        let mut builder = FrameBuilder::default();
+        self.append(bare(&mut builder, FrameKind::Mark, self.chain))
+    }
+
     /// Cuts a frame written in part; only a full disk is a failure that passes.
     fn refuse(&mut self, good: u64, error: std::io::Error) -> Failure {
         let cut = self.file.truncate(good);
@@ -189,9 +200,8 @@ impl Journal {
                 Error::DiskFull { .. } => Failure::Full(error),
                 error => Failure::Broken(error),
             })?;
-        let mut seal = FrameBuilder::default();
-        seal.clear();
-        let seal = seal.finish(FrameKind::Seal, self.chain, [].into_iter());
+        let mut builder = FrameBuilder::default();
+        let seal = bare(&mut builder, FrameKind::Seal, self.chain);
         match self.append(seal) {
             Ok(()) => {}
             Err(Failure::Full(error)) => return Err(self.give_up(&next, error)),
@@ -214,17 +224,11 @@ impl Journal {
     }
 }
 
-/// Cuts off what was never answered, durably.
-fn cut_file(disk: &Arc<dyn Disk>, cut: &recovery::Cut) -> std::io::Result<()> {
-    tracing::warn!(
-        path = %cut.path.display(),
-        offset = cut.offset,
-        size_bytes = cut.size_bytes,
-        first_bytes = hex(&cut.head),
-        "cut the journal's end, a frame that was never answered: {}",
-        cut.reason
-    );
-    let mut file = disk.append(&cut.path)?;
-    file.truncate(cut.offset)?;
-    file.sync()
+#[cfg(test)]
+mod tests;
+
+/// A frame without rows and counters.
+fn bare(builder: &mut FrameBuilder, kind: FrameKind, chain: Chain) -> FinishedFrame<'_> {
+    builder.clear();
+    builder.finish(kind, chain, [].into_iter())
 }

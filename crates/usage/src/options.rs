@@ -12,6 +12,8 @@ pub const FRAME_BYTES_MAX: usize = 8 << 20;
 pub const FRAME_REQUESTS_MAX: usize = 4096;
 /// Bytes a request counts for at least while it waits for the writer.
 pub const QUEUE_UNIT_BYTES: usize = 4096;
+/// Milliseconds until a mark that found no space is tried again.
+pub const MARK_RETRY_MS: u64 = 1_000;
 /// Rows collected before they become one chunk of the unflushed tail.
 pub const CHUNK_ROWS_MAX: usize = 8192;
 /// Milliseconds that joins wait after a flush that was due by size: the cores are needed elsewhere.
@@ -30,6 +32,9 @@ pub struct Options {
     pub folder: PathBuf,
     /// Who opens it, as another process is told.
     pub holder: String,
+    /// Time without a further frame after which an answered one is followed by a mark, in
+    /// milliseconds.
+    pub mark_after_ms: u64,
     /// Unflushed rows that start a flush.
     pub flush_rows: u64,
     /// Bytes of unflushed rows in memory that start a flush.
@@ -50,6 +55,7 @@ impl Options {
         Self {
             folder: folder.into(),
             holder: format!("process {}", std::process::id()),
+            mark_after_ms: 10,
             flush_rows: 250_000,
             flush_bytes: 32 << 20,
             flush_age_ms: 60_000,

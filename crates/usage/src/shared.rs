@@ -40,6 +40,8 @@ pub(crate) struct Folders {
     pub(crate) segments: PathBuf,
     /// Runs of seen keys.
     pub(crate) keys: PathBuf,
+    /// Ends that were cut off journal files.
+    pub(crate) cut: PathBuf,
 }
 
 impl Folders {
@@ -49,6 +51,7 @@ impl Folders {
             journal: store.join(crate::journal::FOLDER),
             segments: store.join(SEGMENTS),
             keys: store.join(crate::seen::FOLDER),
+            cut: store.join(crate::journal::cut::FOLDER),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::identity::{Identity, checksum_stream, hex_checksum};
+use crate::journal::cut;
 use crate::manifest::{Counters, Manifest, RunEntry, file};
 use crate::seen::merge::Walk;
 use crate::seen::run::{Filters, Run};
@@ -15,6 +16,7 @@ use crate::store::open::take_lock;
 mod journal;
 mod repair;
 
+pub use crate::journal::cut::Kept;
 pub use repair::repair;
 
 /// Bytes read at once.
@@ -44,9 +46,17 @@ pub struct Report {
     pub counters: Counters,
     /// Everything that does not fit.
     pub damage: Vec<Damage>,
+    /// Ends of the journal that earlier starts cut off: no damage, but perhaps events.
+    pub kept: Vec<Kept>,
 }
 
 impl Report {
+    /// Lists what earlier starts cut off and kept.
+    fn list_kept(&mut self, disk: &Arc<dyn Disk>, folders: &Folders) -> Result<()> {
+        self.kept = cut::kept(disk, &folders.cut)?;
+        Ok(())
+    }
+
     fn note(&mut self, path: &Path, offset: u64, reason: impl Into<String>) {
         self.damage.push(Damage {
             path: path.to_owned(),
@@ -80,6 +90,7 @@ pub fn verify(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Report> {
     let _lock = take_lock(disk, folder, "verify")?;
     let mut report = Report::default();
     let folders = Folders::new(folder);
+    report.list_kept(disk, &folders)?;
     let path = folder.join(file::FILE);
     let manifest = match file::load(disk, folder) {
         Ok(Some(manifest)) => manifest,
@@ -110,6 +121,7 @@ pub fn verify(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Report> {
 pub(crate) fn verify_open(shared: &Shared) -> Result<Report> {
     let (disk, folders, identity) = (&shared.disk, &shared.folders, &shared.identity);
     let mut report = Report::default();
+    report.list_kept(disk, folders)?;
     let pinned = {
         let manifest = locked(&shared.manifest);
         let segments = locked(&shared.visible).segments.clone();

@@ -34,6 +34,19 @@ pub struct VerificationOut {
     pub refused: u64,
     /// Everything that does not fit; empty for a sound store.
     pub damage: Vec<DamageOut>,
+    /// Ends of the journal that earlier starts cut off and kept: no damage, but they may hold
+    /// events answered within 10 ms of a crash.
+    pub kept: Vec<KeptOut>,
+}
+
+/// A file with the end of a journal file that was cut off at a start.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptOut {
+    /// Name of the file.
+    pub file: String,
+    /// Its length in bytes.
+    pub size_bytes: u64,
 }
 
 /// Something that does not fit.
@@ -54,6 +67,10 @@ impl From<usage::verify::Report> for VerificationOut {
             offset: damage.offset,
             reason: damage.reason,
         });
+        let kept = report.kept.into_iter().map(|kept| KeptOut {
+            file: kept.path.display().to_string(),
+            size_bytes: kept.size_bytes,
+        });
         Self {
             files: report.files,
             bytes: report.bytes,
@@ -64,6 +81,7 @@ impl From<usage::verify::Report> for VerificationOut {
             conflict: report.counters.conflict,
             refused: report.counters.refused,
             damage: damage.collect(),
+            kept: kept.collect(),
         }
     }
 }

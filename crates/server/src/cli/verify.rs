@@ -72,6 +72,12 @@ fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
             damage.file, damage.offset, damage.reason
         );
     }
+    for kept in &found.kept {
+        println!(
+            "{}, {} bytes: cut off the end of the journal at a start; remove it once it is of no use",
+            kept.file, kept.size_bytes
+        );
+    }
     println!(
         "{} files, {} bytes, events up to {}: received {} = stored {} + duplicate {} \
          + conflict {} + refused {}",

@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Instant;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
 use super::prepare::{Item, held_bytes};
 use super::{Insertion, Request};
 use crate::error::{Error, Result};
 use crate::flush::Rotated;
 use crate::intake::writer::frame::{Draft, Waiting};
-use crate::journal::{Failure, Journal};
-use crate::options::{FRAME_BYTES_MAX, FRAME_REQUESTS_MAX};
+use crate::journal::{BARE_FRAME_BYTES, Failure, Journal};
+use crate::options::{FRAME_BYTES_MAX, FRAME_REQUESTS_MAX, MARK_RETRY_MS};
 use crate::seen::Seen;
 use crate::shared::{PanicGuard, Shared, count, locked};
 
@@ -61,6 +61,8 @@ pub(crate) struct Writer {
     draft: Draft,
     frames_in_file: u64,
     full: Option<Arc<str>>,
+    /// When the last frame is to be followed by a mark; `None` when something follows it.
+    mark_at: Option<Instant>,
 }
 
 /// What the writer begins with.
@@ -72,11 +74,13 @@ pub(crate) struct Start {
     pub(crate) seen: Seen,
     /// Frames in the journal that are not flushed.
     pub(crate) frames: u64,
+    /// Whether nothing follows the last of them.
+    pub(crate) is_unmarked: bool,
 }
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, commands: Receiver<Command>, start: Start) -> Self {
-        Self {
+        let mut writer = Self {
             shared,
             commands,
             backlog: VecDeque::new(),
@@ -85,7 +89,12 @@ impl Writer {
             draft: Draft::default(),
             frames_in_file: start.frames,
             full: None,
+            mark_at: None,
+        };
+        if start.is_unmarked && writer.journal.is_some() {
+            writer.mark_later(writer.shared.options.mark_after_ms);
         }
+        writer
     }
 
     /// Serves commands until it is told to stop or everyone has gone.
@@ -103,12 +112,62 @@ impl Writer {
                 Command::Stop => break,
             }
         }
+        if self.mark_at.is_some() {
+            self.mark();
+        }
     }
 
     fn next(&mut self) -> Option<Command> {
-        self.backlog
-            .pop_front()
-            .or_else(|| self.commands.recv().ok())
+        self.backlog.pop_front().or_else(|| self.wait())
+    }
+
+    /// Waits for a command, and marks the last frame when that is due meanwhile.
+    fn wait(&mut self) -> Option<Command> {
+        while let Some(at) = self.mark_at {
+            let rest = at.saturating_duration_since(Instant::now());
+            match self.commands.recv_timeout(rest) {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Timeout) => self.mark(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        self.commands.recv().ok()
+    }
+
+    fn mark_later(&mut self, after_ms: u64) {
+        self.mark_at = Instant::now().checked_add(Duration::from_millis(after_ms));
+    }
+
+    /// Lets a mark follow the last frame, which was answered.
+    fn mark(&mut self) {
+        self.mark_at = None;
+        if self.shared.broken.get().is_some() {
+            return;
+        }
+        let Some(journal) = self.journal.as_mut() else {
+            return;
+        };
+        let began = Instant::now();
+        match journal.mark() {
+            Ok(()) => self.count_sync(began, BARE_FRAME_BYTES),
+            Err(Failure::Full(error)) => {
+                tracing::warn!("the last frame is not marked yet: {error}");
+                self.mark_later(MARK_RETRY_MS);
+            }
+            Err(Failure::Broken(error)) => {
+                self.shared.break_down(&error.to_string());
+                self.journal = None;
+            }
+        }
+    }
+
+    /// Counts bytes made durable since `began`.
+    fn count_sync(&self, began: Instant, size: u64) {
+        let counts = &self.shared.counts;
+        count(&counts.syncs, 1);
+        count(&counts.journal_bytes, size);
+        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        count(&counts.sync_nanoseconds, took);
     }
 
     fn try_next(&mut self) -> Option<Command> {
@@ -210,13 +269,10 @@ impl Writer {
         let size = frame.bytes.len() as u64;
         let began = Instant::now();
         journal.append(frame)?;
-        let counts = &self.shared.counts;
         self.frames_in_file += 1;
-        count(&counts.frames, 1);
-        count(&counts.syncs, 1);
-        count(&counts.journal_bytes, size);
-        let took = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        count(&counts.sync_nanoseconds, took);
+        count(&self.shared.counts.frames, 1);
+        self.count_sync(began, size);
+        self.mark_later(self.shared.options.mark_after_ms);
         Ok(())
     }
 
@@ -281,16 +337,16 @@ impl Writer {
                     path,
                 });
             }
-            match self.commands.recv() {
-                Ok(Command::Rotate(reply)) => {
+            match self.wait() {
+                Some(Command::Rotate(reply)) => {
                     reply.send(self.rotate()).ok();
                 }
-                Ok(Command::Flushed(outcome)) => self.flushed(outcome),
-                Ok(Command::Stop) | Err(_) => {
+                Some(Command::Flushed(outcome)) => self.flushed(outcome),
+                Some(Command::Stop) | None => {
                     self.backlog.push_front(Command::Stop);
                     return Err(Error::Closed);
                 }
-                Ok(other) => self.backlog.push_back(other),
+                Some(other) => self.backlog.push_back(other),
             }
         }
     }
@@ -320,6 +376,8 @@ impl Writer {
             return Err(failure.into_error());
         }
         self.frames_in_file = 0;
+        // The seal follows the last frame.
+        self.mark_at = None;
         let through = journal.chain().next - 1;
         let mut visible = locked(&self.shared.visible);
         visible.seal();

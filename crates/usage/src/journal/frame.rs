@@ -77,6 +77,30 @@ pub(crate) enum FrameKind {
     Rows,
     /// The file is complete and the next one exists.
     Seal,
+    /// Nothing but a link of the chain: proves that the frame before it was answered.
+    Mark,
+    /// Written by a newer release; never read past, and never cut.
+    Unknown(u32),
+}
+
+impl FrameKind {
+    fn from_code(code: u32) -> Self {
+        match code {
+            1 => Self::Rows,
+            2 => Self::Seal,
+            3 => Self::Mark,
+            other => Self::Unknown(other),
+        }
+    }
+
+    fn code(self) -> u32 {
+        match self {
+            Self::Rows => 1,
+            Self::Seal => 2,
+            Self::Mark => 3,
+            Self::Unknown(code) => code,
+        }
+    }
 }
 
 /// The fixed part of a frame.
@@ -116,14 +140,9 @@ impl FrameHeader {
         if own != xxh3_64_with_seed(covered, seed) {
             return Err("the checksum of the frame's header does not fit");
         }
-        let kind = match kind {
-            1 => FrameKind::Rows,
-            2 => FrameKind::Seal,
-            _ => return Err("the frame is of an unknown kind"),
-        };
         Ok(Self {
             length,
-            kind,
+            kind: FrameKind::from_code(kind),
             count,
             first,
             previous,
@@ -132,14 +151,10 @@ impl FrameHeader {
     }
 
     fn fields(&self) -> [u8; 32] {
-        let kind: u32 = match self.kind {
-            FrameKind::Rows => 1,
-            FrameKind::Seal => 2,
-        };
         let mut bytes = [0; 32];
         bytes[..4].copy_from_slice(&FRAME_MAGIC);
         bytes[4..8].copy_from_slice(&self.length.to_le_bytes());
-        bytes[8..12].copy_from_slice(&kind.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.kind.code().to_le_bytes());
         bytes[12..16].copy_from_slice(&self.count.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.first.to_le_bytes());
         bytes[24..].copy_from_slice(&self.previous.to_le_bytes());

@@ -1,8 +1,8 @@
 //! Reading the journal back after a stop of any kind.
 //!
-//! A bad end without a valid frame behind it is a write that was never answered: it is cut. A bad
-//! frame with a valid one behind it, or a missing file, is damage: rows before it are read, and
-//! the store stays read-only.
+//! A bad end without a valid frame behind it is a write that was not answered, or answered a moment
+//! before the end: it is cut, and its bytes are kept. A bad frame with a valid one behind it, or a
+//! missing file, is damage: rows before it are read, and the store stays read-only.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +31,9 @@ pub(crate) struct End {
     pub(crate) chain: Chain,
     /// Offset and bytes of the last frame in that file.
     pub(crate) last_frame: Option<(u64, Bytes)>,
-    /// Ends of files that were cut off: frames that were never answered.
+    /// Whether nothing valid follows the last frame with rows or counters.
+    pub(crate) is_unmarked: bool,
+    /// Bad ends of files, to be cut off.
     pub(crate) cuts: Vec<Cut>,
     /// A file that a crash left before its first use.
     pub(crate) unused: Option<PathBuf>,
@@ -108,6 +110,7 @@ struct Replay<'a> {
     numbers: Vec<u64>,
     chain: Chain,
     sealed: bool,
+    unmarked: bool,
     last_frame: Option<(u64, Bytes)>,
     cuts: Vec<Cut>,
     unused: Option<PathBuf>,
@@ -144,6 +147,7 @@ impl<'a> Replay<'a> {
             numbers,
             chain,
             sealed: false,
+            unmarked: false,
             last_frame: None,
             cuts: Vec::new(),
             unused: None,
@@ -169,6 +173,7 @@ impl<'a> Replay<'a> {
                 offset,
                 chain,
                 last_frame,
+                is_unmarked: self.unmarked,
                 cuts: Vec::new(),
                 unused: None,
             });
@@ -243,16 +248,30 @@ impl<'a> Replay<'a> {
                 }
             };
             let end = offset + frame.len() as u64;
-            if header.kind == FrameKind::Seal {
-                self.sealed = true;
-                if end == length {
+            let corrupt = |reason: String| Error::corrupt(&file.path, offset, reason);
+            if header.kind != FrameKind::Rows && header.count > 0 {
+                return Err(corrupt("a frame without rows names some".to_owned()));
+            }
+            match header.kind {
+                FrameKind::Rows => {
+                    let body = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
+                    sink(&FrameRead { header, body }).map_err(corrupt)?;
+                }
+                FrameKind::Mark => {}
+                FrameKind::Seal if end == length => {
+                    (self.sealed, self.unmarked) = (true, false);
                     return Ok(offset);
                 }
-                return Err(Error::corrupt(&file.path, end, "bytes follow the seal"));
+                FrameKind::Seal => {
+                    return Err(Error::corrupt(&file.path, end, "bytes follow the seal"));
+                }
+                FrameKind::Unknown(kind) => {
+                    return Err(corrupt(format!(
+                        "the frame is of kind {kind}: expected 1, 2 or 3; a newer release wrote it"
+                    )));
+                }
             }
-            let body = frame.get(FRAME_HEADER_BYTES..).unwrap_or_default();
-            let read = FrameRead { header, body };
-            sink(&read).map_err(|reason| Error::corrupt(&file.path, offset, reason))?;
+            self.unmarked = header.kind == FrameKind::Rows;
             self.chain.previous = header.checksum;
             self.chain.next += u64::from(header.count);
             self.last_frame = Some((offset, frame));
@@ -302,7 +321,7 @@ impl<'a> Replay<'a> {
         Ok(Ok((header, frame)))
     }
 
-    /// Accepts a bad end when nothing valid follows it, here or in later files.
+    /// Takes a bad end for one to cut when nothing valid follows it, here or in later files.
     fn cut_or_fail(&mut self, file: &File, index: usize, offset: u64, reason: &str) -> Result<()> {
         let mut behind = self.frame_behind(file, offset + 1)?;
         if self.valid_frame(file, offset)?.is_ok() {

@@ -42,15 +42,7 @@ pub(super) struct Opened {
 /// Opens or creates the store; see the module for the order.
 pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Result<Opened> {
     let folders = Folders::new(&options.folder);
-    for folder in [
-        &folders.store,
-        &folders.journal,
-        &folders.segments,
-        &folders.keys,
-    ] {
-        disk.create_folder(folder)
-            .map_err(|error| Error::io("create", folder, error))?;
-    }
+    create_folders(&disk, &folders)?;
     let lock = take_lock(&disk, &folders.store, &options.holder)?;
     let manifest = match file::load(&disk, &folders.store)? {
         Some(manifest) => manifest,
@@ -70,6 +62,7 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
         journal: recovered.journal,
         seen: Seen::new(keys, std::mem::take(&mut tail.keys)),
         frames: tail.frames,
+        is_unmarked: recovered.is_unmarked,
     };
     let (counts, wishes) = (tail.counts(), tail.wishes(&options));
     let mut visible = recovered.visible;
@@ -110,6 +103,21 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
     })
 }
 
+fn create_folders(disk: &Arc<dyn Disk>, folders: &Folders) -> Result<()> {
+    let inside = [
+        &folders.journal,
+        &folders.segments,
+        &folders.keys,
+        &folders.cut,
+    ];
+    std::iter::once(&folders.store)
+        .chain(inside)
+        .try_for_each(|folder| {
+            disk.create_folder(folder)
+                .map_err(|error| Error::io("create", folder, error))
+        })
+}
+
 fn semaphore(permits: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(permits.max(1)))
 }
@@ -124,6 +132,8 @@ struct Recovered {
     journal: Option<Journal>,
     /// Why not.
     broken: Option<Error>,
+    /// Whether nothing follows the journal's last frame.
+    is_unmarked: bool,
 }
 
 fn recover(
@@ -142,10 +152,21 @@ fn recover(
     let replayed = replay(disk, &folders.journal, identity, from, first, |frame| {
         tail.take(frame)
     })?;
+    let mut is_unmarked = false;
     let journal = match replayed {
         Replayed::Complete(end) if broken.is_none() => {
             remove_leftovers(disk, folders, manifest)?;
-            Some(Journal::resume(disk, &folders.journal, *identity, &end)?)
+            is_unmarked = end.is_unmarked;
+            let places = (folders.journal.as_path(), folders.cut.as_path());
+            match Journal::resume(disk, places, *identity, &end) {
+                Ok(journal) => Some(journal),
+                // Nothing is cut off before it is kept; reads need no space.
+                Err(full @ Error::DiskFull { .. }) => {
+                    broken = Some(full);
+                    None
+                }
+                Err(error) => return Err(error),
+            }
         }
         Replayed::Complete(_) => None,
         Replayed::Damaged(error) => {
@@ -159,6 +180,7 @@ fn recover(
         tail,
         journal,
         broken,
+        is_unmarked,
     })
 }
 

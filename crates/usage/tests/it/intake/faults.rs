@@ -227,6 +227,7 @@ async fn lives(seed: u64, fault: Fault) {
     ground.options.flush_rows = 25;
     let mut ledger = Ledger::default();
     for life in 0..6 {
+        ground.options.mark_after_ms = random.below(2) * 3_600_000;
         let at = ground.disk.operations() + random.below(60);
         ground.disk.fail(at, fault);
         live(&ground, &mut ledger, &mut random, life).await;
