@@ -18,6 +18,7 @@ pub(crate) mod zip;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use checkpoint::Checkpoint;
 pub(crate) use convert::{Convert, split, write_refused};
@@ -35,8 +36,14 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 const RECORD_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Blocks read and not yet delivered; bounds memory.
 const BLOCKS_MAX: usize = 12;
-/// Requests of events on their way to a server at once.
-const REQUESTS_MAX: usize = 4;
+/// Records after which a block ends.
+const BLOCK_RECORDS_MAX: u64 = 20_000;
+/// Bytes of events one request to a server brings; a longer block goes alone.
+const REQUEST_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Records one request to a server brings.
+const REQUEST_RECORDS_MAX: u64 = 50_000;
+/// Time without one batch taken after which an import ends.
+const PATIENCE: Duration = Duration::from_mins(10);
 /// Batches on their way into an open store at once.
 const BATCHES_MAX: usize = 4;
 /// Events that were not accepted and are named in the report.
@@ -62,7 +69,7 @@ pub(crate) struct Request {
     pub(crate) checkpoints: Option<PathBuf>,
 }
 
-/// Imports one file and says what became of its events.
+/// Imports one file and says what became of its events, which are decided in the file's order.
 ///
 /// Every event counted as accepted is durable. Running it again after an interruption skips what
 /// the checkpoint knows as done; anything sent twice comes back as a duplicate.

@@ -16,7 +16,7 @@ use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, Total
 use usage::store::Progress;
 use usage::traits::{Outcome, SequencedBatch};
 use usage::verify::Report;
-use usage::{EmbeddedStore, Error, Intake, Options, Result, UsageStore};
+use usage::{EmbeddedStore, Error, Intake, Options, Result, Turn, UsageStore};
 
 use crate::config::{Config, StoreMode};
 
@@ -194,10 +194,11 @@ impl NoStore {
 
 #[async_trait]
 impl Intake for NoStore {
-    async fn accept(
+    async fn accept_in_turn(
         &self,
         _namespace: OrganizationId,
         _drafts: Vec<Result<Event, Refusal>>,
+        _turn: Turn,
     ) -> Result<Vec<Outcome>> {
         self.elsewhere()
     }

@@ -97,6 +97,18 @@ pub enum Error {
         /// The sequence after the last durable one.
         expected: u64,
     },
+    /// The writer had no time for a batch; nothing of it is kept.
+    #[error(
+        "the usage store is busy: the events waited {waited_ms} ms and were not taken: send them \
+         again"
+    )]
+    Busy {
+        /// How long the batch was to wait, in milliseconds.
+        waited_ms: u64,
+    },
+    /// An earlier batch of the same series was not decided, so this one was not either.
+    #[error("an earlier batch of the same source was not taken: send again from that one on")]
+    HeldBack,
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -158,6 +170,7 @@ impl Error {
             Self::ReadOnly { reason } => Self::ReadOnly {
                 reason: reason.clone(),
             },
+            Self::HeldBack => Self::HeldBack,
             Self::Closed => Self::Closed,
             other => Self::Internal(other.to_string()),
         }
@@ -170,6 +183,8 @@ impl Error {
             | Self::DiskFull { .. }
             | Self::ReadOnly { .. }
             | Self::InUse { .. }
+            | Self::Busy { .. }
+            | Self::HeldBack
             | Self::Closed => Kind::Unavailable,
             Self::Corrupt { .. } => Kind::Corrupt,
             Self::NewerFormat { .. }

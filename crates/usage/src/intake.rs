@@ -12,6 +12,7 @@ pub(crate) mod writer;
 use crate::error::{Error, Result};
 use crate::options::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, QUEUE_UNIT_BYTES};
 use crate::row::Row;
+use crate::series::{Ticket, Turn};
 use crate::shared::Shared;
 use crate::traits::{Outcome, SequencedBatch};
 use prepare::{Prepared, held_bytes};
@@ -24,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) prepared: Prepared,
     /// Who waits for it.
     pub(crate) reply: oneshot::Sender<Result<Vec<Outcome>>>,
+    /// Its place in its series, and whether it is still waited for.
+    pub(crate) ticket: Arc<Ticket>,
     /// Its share of the queue, given back when the request is answered.
     pub(crate) permit: OwnedSemaphorePermit,
 }
@@ -39,14 +42,17 @@ pub(crate) struct Insertion {
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// Takes a batch of drafts through steps 3 to 5.
+/// Takes a batch of drafts through steps 3 to 5, in its turn.
 pub(crate) async fn accept(
     shared: &Arc<Shared>,
     namespace: OrganizationId,
     drafts: Vec<Result<Event, Refusal>>,
+    mut turn: Turn,
 ) -> Result<Vec<Outcome>> {
     shared.check_writable()?;
     if drafts.is_empty() {
+        turn.admit(async {}).await?;
+        turn.hand_over(|| Ok(())).await?;
         return Ok(Vec::new());
     }
     check_limit(
@@ -57,26 +63,34 @@ pub(crate) async fn accept(
     let events = drafts.iter().flatten();
     let size = events.map(|event| held_bytes(&event.texts)).sum();
     check_limit("the size of a batch in bytes", size, BATCH_BYTES_MAX)?;
-    let permit = admit(shared, size).await?;
+    let permit = turn.admit(admit(shared, size)).await??;
     let mut prepared = Prepared::new(shared, namespace, drafts);
     if prepared.has_candidates() {
-        prepared = look_up(shared, prepared).await?;
+        prepared = look_up(shared, prepared, &mut turn).await?;
     }
     let (reply, answer) = oneshot::channel();
-    shared.commands.send(Command::Accept(Request {
+    let ticket = turn.ticket();
+    let request = Command::Accept(Request {
         prepared,
         reply,
+        ticket: Arc::clone(&ticket),
         permit,
-    }))?;
-    wait(shared, answer).await
+    });
+    turn.hand_over(|| shared.commands.send(request)).await?;
+    wait_or_give_up(shared, answer, &ticket, turn).await
 }
 
-/// Asks the runs on a thread that may block, once it is this batch's turn.
-async fn look_up(shared: &Arc<Shared>, mut prepared: Prepared) -> Result<Prepared> {
-    let turn = Arc::clone(&shared.look_ups).acquire_owned().await;
-    let (turn, keys) = (turn.map_err(|_| Error::Closed)?, shared.keys);
+/// Asks the runs on a thread that may block, once one is free.
+async fn look_up(
+    shared: &Arc<Shared>,
+    mut prepared: Prepared,
+    turn: &mut Turn,
+) -> Result<Prepared> {
+    let thread = Arc::clone(&shared.look_ups).acquire_owned();
+    let thread = turn.wait_for(thread).await?.map_err(|_| Error::Closed)?;
+    let keys = shared.keys;
     let looked_up = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+        let _thread = thread;
         prepared.look_up(&keys).map(|()| prepared)
     });
     looked_up
@@ -112,6 +126,21 @@ pub(crate) async fn insert(shared: &Arc<Shared>, batch: SequencedBatch) -> Resul
         permit,
     }))?;
     wait(shared, answer).await
+}
+
+/// Waits as long as the turn says, and to the end once the writer has begun the batch.
+async fn wait_or_give_up(
+    shared: &Shared,
+    answer: oneshot::Receiver<Result<Vec<Outcome>>>,
+    ticket: &Ticket,
+    mut turn: Turn,
+) -> Result<Vec<Outcome>> {
+    let mut answer = std::pin::pin!(wait(shared, answer));
+    match turn.wait_for(answer.as_mut()).await {
+        Ok(answered) => answered,
+        Err(busy) if ticket.give_up() => Err(busy),
+        Err(_) => answer.await,
+    }
 }
 
 async fn wait<T>(shared: &Shared, answer: oneshot::Receiver<Result<T>>) -> Result<T> {

@@ -24,6 +24,7 @@ pub mod row;
 pub mod scan;
 mod seen;
 pub mod segment;
+pub mod series;
 mod shared;
 pub mod sim;
 pub mod snapshot;
@@ -39,5 +40,6 @@ mod visible;
 
 pub use error::{Error, Result};
 pub use options::Options;
+pub use series::{Series, Turn};
 pub use store::EmbeddedStore;
 pub use traits::{Intake, UsageStore};

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+/// Milliseconds a batch waits for the writer where nobody says otherwise.
+pub const WRITER_WAIT_MS: u64 = 60_000;
 /// Events one call of `accept` may bring.
 pub const BATCH_EVENTS_MAX: usize = 100_000;
 /// Bytes of rows one call of `accept` may bring.

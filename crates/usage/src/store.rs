@@ -18,6 +18,7 @@ use crate::manifest::{Counters, Layout};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
+use crate::series::Turn;
 use crate::shared::{Shared, locked};
 use crate::snapshot::Snapshot;
 use crate::traits::{Intake, Outcome, SequencedBatch, UsageStore};
@@ -222,12 +223,13 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 
 #[async_trait]
 impl Intake for EmbeddedStore {
-    async fn accept(
+    async fn accept_in_turn(
         &self,
         namespace: OrganizationId,
         drafts: Vec<Result<Event, Refusal>>,
+        turn: Turn,
     ) -> Result<Vec<Outcome>> {
-        intake::accept(&self.shared, namespace, drafts).await
+        intake::accept(&self.shared, namespace, drafts, turn).await
     }
 }
 

@@ -1,12 +1,16 @@
 //! The two seams: who decides and numbers, and where numbered events live.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use domain::event::{Event, Refusal};
 use domain::ids::OrganizationId;
 
 use crate::error::Result;
+use crate::options::WRITER_WAIT_MS;
 use crate::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use crate::row::Row;
+use crate::series::Turn;
 
 /// What became of one draft.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +42,26 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
     ///
     /// Keys of different namespaces never meet. After `Ok` every accepted event survives a crash
     /// and counts once. After `Err` nothing is promised: the caller repeats the same call.
+    ///
+    /// Batches of one series are decided in the order of their turns, however many calls run at
+    /// once; after one that fails, all behind it fail undecided. Batches of different series are
+    /// in no order. A batch waits no longer than its turn says, unless its decision has begun.
+    async fn accept_in_turn(
+        &self,
+        namespace: OrganizationId,
+        drafts: Vec<Result<Event, Refusal>>,
+        turn: Turn,
+    ) -> Result<Vec<Outcome>>;
+
+    /// The same for a batch that is in no order with others.
     async fn accept(
         &self,
         namespace: OrganizationId,
         drafts: Vec<Result<Event, Refusal>>,
-    ) -> Result<Vec<Outcome>>;
+    ) -> Result<Vec<Outcome>> {
+        let turn = Turn::alone(Duration::from_millis(WRITER_WAIT_MS));
+        self.accept_in_turn(namespace, drafts, turn).await
+    }
 }
 
 /// Rows with contiguous sequences, as handed from intake to store.

@@ -90,7 +90,7 @@ pub async fn ingest_events(
     if wanted == Detail::Outcomes && drafts.len() > OUTCOME_EVENTS_MAX {
         return Err(too_many_outcomes(drafts.len()));
     }
-    let outcomes = receiver.accept(drafts).await?;
+    let outcomes = receiver.accept(drafts, receiver.turn()).await?;
     Answer::of_batch(outcomes).respond(wanted)
 }
 

@@ -75,6 +75,32 @@ pub(crate) enum Error {
         /// What the client said.
         source: reqwest::Error,
     },
+    /// The server took no batch for a long time.
+    #[error(
+        "{url} took no batch of events for {patience_s} s ({reason}): what was taken before \
+         stays, run the import again to go on"
+    )]
+    GaveUp {
+        /// Where to.
+        url: String,
+        /// Why the last attempt failed.
+        reason: String,
+        /// How long it was tried, in seconds.
+        patience_s: u64,
+    },
+    /// The server asks for a pause that is longer than an import waits.
+    #[error(
+        "{url} asks to send again in {asked_s} s, and an import waits at most {patience_s} s: what \
+         was taken before stays, run the import again then"
+    )]
+    MuchLater {
+        /// Where to.
+        url: String,
+        /// What `Retry-After` asks for, in seconds.
+        asked_s: u64,
+        /// How long an import waits, in seconds.
+        patience_s: u64,
+    },
     /// The server answered with something other than outcomes.
     #[error("{url} answered {status}: {body}")]
     Answer {

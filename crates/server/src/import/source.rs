@@ -10,7 +10,7 @@ use usage::import_parquet::{RowBatch, Rows};
 use super::cutter::CutError;
 use super::cutter::Cutter;
 use super::zip::Archive;
-use super::{Block, Error, Progress, RECORD_BYTES_MAX, Result};
+use super::{BLOCK_RECORDS_MAX, Block, Error, Progress, RECORD_BYTES_MAX, Result};
 
 /// Form of an input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -131,7 +131,8 @@ impl Source {
             if self.done == border {
                 return Ok(None);
             }
-            let Some((raw, records)) = self.take(border - self.done)? else {
+            let records_max = (border - self.done).min(BLOCK_RECORDS_MAX);
+            let Some((raw, records)) = self.take(records_max)? else {
                 return Ok(None);
             };
             let skipped = self.done < self.skip;

@@ -1,6 +1,7 @@
 //! Where an import goes: a running server, or the store of a directory nobody else has open.
 
 mod http;
+mod retry;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +9,10 @@ use std::sync::Arc;
 use domain::event::reader::EventReader;
 use domain::event::{Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
-use usage::Intake;
 use usage::traits::Outcome;
+use usage::{Intake, Turn};
 
-use super::{BATCHES_MAX, Block, Error, REQUESTS_MAX, Result, Tally};
+use super::{Block, Error, REQUEST_BYTES_MAX, REQUEST_RECORDS_MAX, Result, Tally};
 use crate::clock::Clock;
 use crate::lines::{is_blank, line_feeds, lines};
 
@@ -44,7 +45,7 @@ pub(crate) struct StoreTarget {
     pub(crate) clock: Clock,
 }
 
-/// A block, ready to be delivered.
+/// Consecutive blocks, ready to be delivered.
 #[derive(Debug)]
 pub(crate) struct Load {
     first: u64,
@@ -58,14 +59,14 @@ enum Content {
     Body(Vec<u8>),
 }
 
-/// A block whose events all have their outcome.
+/// Consecutive blocks whose events all have their outcome.
 #[derive(Debug)]
 pub(crate) struct Delivered {
-    /// Records before it.
+    /// Records before them.
     pub(crate) first: u64,
     /// Records inside.
     pub(crate) records: u64,
-    /// What became of them; numbers count from the block's start.
+    /// What became of them; numbers count from their start.
     pub(crate) tally: Tally,
 }
 
@@ -75,14 +76,6 @@ impl Target {
         match self {
             Self::Store(store) => format!("store {}", store.namespace),
             Self::Http(http) => http.url().to_owned(),
-        }
-    }
-
-    /// Blocks that may be on their way at once.
-    pub(crate) fn loads_max(&self) -> usize {
-        match self {
-            Self::Store(_) => BATCHES_MAX,
-            Self::Http(_) => REQUESTS_MAX,
         }
     }
 
@@ -100,12 +93,14 @@ impl Target {
         }
     }
 
-    /// Delivers a block; its accepted events are durable when this returns.
-    pub(crate) async fn deliver(&self, load: Load) -> Result<Delivered> {
+    /// Delivers a load; its accepted events are durable when this returns.
+    ///
+    /// An open store decides it in its turn. A server has no turns: the caller waits for one
+    /// request before it begins the next.
+    pub(crate) async fn deliver(&self, load: Load, turn: Turn) -> Result<Delivered> {
         let tally = match (self, load.content) {
             (_, Content::Body(body)) if body.is_empty() => Tally::default(),
-            (_, Content::Drafts(drafts)) if drafts.is_empty() => Tally::default(),
-            (Self::Store(store), Content::Drafts(drafts)) => store.deliver(drafts).await?,
+            (Self::Store(store), Content::Drafts(drafts)) => store.deliver(drafts, turn).await?,
             (Self::Http(http), Content::Body(body)) => http.deliver(body).await?,
             _ => return Err(Error::Broken),
         };
@@ -114,6 +109,33 @@ impl Target {
             records: load.records,
             tally,
         })
+    }
+}
+
+impl Load {
+    /// Whether the next load may go in the same request.
+    pub(crate) fn has_room_for(&self, next: &Self) -> bool {
+        let bytes = self.content.body_bytes() + next.content.body_bytes();
+        bytes <= REQUEST_BYTES_MAX && self.records + next.records <= REQUEST_RECORDS_MAX
+    }
+
+    /// Adds the load that follows this one.
+    pub(crate) fn append(&mut self, next: Self) {
+        self.records += next.records;
+        match (&mut self.content, next.content) {
+            (Content::Body(body), Content::Body(mut more)) => body.append(&mut more),
+            (Content::Drafts(drafts), Content::Drafts(more)) => drafts.extend(more),
+            _ => unreachable!("all loads of one target are alike"),
+        }
+    }
+}
+
+impl Content {
+    fn body_bytes(&self) -> usize {
+        match self {
+            Self::Body(body) => body.len(),
+            Self::Drafts(_) => 0,
+        }
     }
 }
 
@@ -148,8 +170,9 @@ impl StoreTarget {
         drafts
     }
 
-    async fn deliver(&self, drafts: Vec<Result<Event, Refusal>>) -> Result<Tally> {
-        let outcomes = self.intake.accept(self.namespace, drafts).await?;
+    async fn deliver(&self, drafts: Vec<Result<Event, Refusal>>, turn: Turn) -> Result<Tally> {
+        let accepted = self.intake.accept_in_turn(self.namespace, drafts, turn);
+        let outcomes = accepted.await?;
         let mut tally = Tally::default();
         for (place, outcome) in (1..).zip(outcomes) {
             tally.received += 1;

@@ -21,6 +21,7 @@ mod login;
 mod metering;
 mod meters;
 mod ops;
+mod order;
 mod organizations;
 mod rates;
 mod setup;

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -29,6 +29,49 @@ pub enum Fault {
 #[derive(Debug, Clone)]
 pub struct FaultyDisk {
     state: Arc<Mutex<State>>,
+    syncs: Arc<Syncs>,
+}
+
+/// Syncs of files, which may be made to hang.
+#[derive(Debug, Default)]
+struct Syncs {
+    /// Whether they hang, and how many do.
+    frozen: Mutex<(bool, usize)>,
+    changed: Condvar,
+}
+
+/// While it lives, syncs of files hang.
+#[derive(Debug)]
+pub struct Frozen(Arc<Syncs>);
+
+impl Syncs {
+    fn wait(&self) {
+        let mut frozen = self.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        frozen.1 += 1;
+        self.changed.notify_all();
+        let thawed = self.changed.wait_while(frozen, |(frozen, _)| *frozen);
+        thawed.unwrap_or_else(PoisonError::into_inner).1 -= 1;
+    }
+}
+
+impl Frozen {
+    /// Blocks until a sync hangs.
+    pub fn until_a_sync_hangs(&self) {
+        let frozen = self.0.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(
+            self.0
+                .changed
+                .wait_while(frozen, |(_, hanging)| *hanging == 0),
+        );
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let mut frozen = self.0.frozen.lock().unwrap_or_else(PoisonError::into_inner);
+        frozen.0 = false;
+        self.0.changed.notify_all();
+    }
 }
 
 impl FaultyDisk {
@@ -36,7 +79,16 @@ impl FaultyDisk {
     pub fn new(seed: u64) -> Self {
         Self {
             state: Arc::new(Mutex::new(State::new(seed))),
+            syncs: Arc::default(),
         }
+    }
+
+    /// Lets syncs of files hang for as long as the value lives.
+    #[must_use]
+    pub fn freeze(&self) -> Frozen {
+        let mut frozen = self.syncs.frozen.lock();
+        frozen.as_mut().unwrap_or_else(|error| error.get_mut()).0 = true;
+        Frozen(Arc::clone(&self.syncs))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -240,6 +292,7 @@ impl Appender for Handle {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.disk.syncs.wait();
         self.state()?.sync(self.inode)
     }
 

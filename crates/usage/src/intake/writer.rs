@@ -221,8 +221,14 @@ impl Writer {
         let Request {
             prepared,
             reply,
+            ticket,
             permit,
         } = request;
+        if !ticket.begin() {
+            // Whoever gave up waiting needs no answer.
+            reply.send(Err(Error::HeldBack)).ok();
+            return Ok(());
+        }
         let runs = self.shared.run_set();
         let checked_through = prepared.checked_through();
         let mut outcomes = Vec::with_capacity(prepared.items.len());
@@ -251,6 +257,7 @@ impl Writer {
         waiting.push(Waiting::Accept {
             reply,
             outcomes,
+            ticket,
             permit,
         });
         result
@@ -394,7 +401,8 @@ impl Writer {
 /// Refuses a batch that was not looked at.
 fn refuse(command: Command, error: &Error) {
     match command {
-        Command::Accept(Request { reply, .. }) => {
+        Command::Accept(Request { reply, ticket, .. }) => {
+            ticket.hold_back();
             reply.send(Err(error.again())).ok();
         }
         Command::Insert(Insertion { reply, .. }) => {

@@ -8,4 +8,5 @@ mod joins;
 mod journal;
 mod kill;
 mod model;
+mod order;
 mod outcomes;

@@ -70,7 +70,7 @@ fn play(rows: &[Row], steps: Vec<Step>) -> Assembled {
 }
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread().build().unwrap()
+    Builder::new_current_thread().enable_time().build().unwrap()
 }
 
 pub(crate) fn scanned(

@@ -9,6 +9,7 @@ use domain::event::reader::EventReader;
 use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
 use serde_json::value::RawValue;
+use usage::Turn;
 use usage::traits::Outcome;
 
 use super::body::{Form, decoded, whole};
@@ -102,23 +103,39 @@ impl Receiver {
         blocking::run(&self.app.parsing, move || batch.drafts(&receiver)).await?
     }
 
-    /// Hands checked events to the intake and gives their outcomes in order.
-    pub(super) async fn accept(&self, drafts: Vec<Checked>) -> ApiResult<Vec<Outcome>> {
-        let namespace = self.caller.organization;
-        let mut outcomes = Vec::with_capacity(drafts.len());
+    /// The turn of a request that is in no order with others.
+    pub(super) fn turn(&self) -> Turn {
+        Turn::alone(self.app.config.limits.writer_wait())
+    }
+
+    /// Hands checked events to the intake in their turn and gives their outcomes in order.
+    pub(super) async fn accept(
+        &self,
+        drafts: Vec<Checked>,
+        mut turn: Turn,
+    ) -> ApiResult<Vec<Outcome>> {
+        let mut outcomes = Vec::new();
         let mut rest = drafts;
-        while !rest.is_empty() {
-            let after = rest.split_off(rest.len().min(ACCEPT_EVENTS_MAX));
-            let decided = self.app.intake.accept(namespace, rest).await?;
-            self.app.metrics.received(&decided);
-            if outcomes.is_empty() {
-                outcomes = decided;
-            } else {
-                outcomes.extend(decided);
-            }
+        while rest.len() > ACCEPT_EVENTS_MAX {
+            let after = rest.split_off(ACCEPT_EVENTS_MAX);
+            outcomes.extend(self.decide(rest, turn.part()).await?);
+            turn.wait_at_most(self.app.config.limits.stream_writer_wait());
             rest = after;
         }
+        let decided = self.decide(rest, turn).await?;
+        if outcomes.is_empty() {
+            return Ok(decided);
+        }
+        outcomes.extend(decided);
         Ok(outcomes)
+    }
+
+    async fn decide(&self, drafts: Vec<Checked>, turn: Turn) -> ApiResult<Vec<Outcome>> {
+        let namespace = self.caller.organization;
+        let decided = self.app.intake.accept_in_turn(namespace, drafts, turn);
+        let decided = decided.await?;
+        self.app.metrics.received(&decided);
+        Ok(decided)
     }
 
     /// Parses and validates one event in JSON form.

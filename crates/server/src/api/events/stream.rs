@@ -11,6 +11,7 @@ use futures::StreamExt;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use usage::traits::Outcome;
+use usage::{Series, Turn};
 
 use super::answer::{Answer, Detail};
 use super::batch::{Checked, Receiver};
@@ -44,6 +45,9 @@ struct Running {
     receiver: Receiver,
     lines: Lines,
     batches: VecDeque<JoinHandle<Decided>>,
+    /// Batches are parsed side by side and decided in order.
+    series: Series,
+    begun: bool,
     answer: Answer,
 }
 
@@ -54,6 +58,8 @@ impl Running {
             receiver,
             lines: Lines::new(line_bytes_max),
             batches: VecDeque::new(),
+            series: Series::default(),
+            begun: false,
             answer: Answer::default(),
         }
     }
@@ -84,8 +90,22 @@ impl Running {
             self.finish_oldest().await?;
         }
         let receiver = self.receiver.clone();
-        self.batches.push_back(tokio::spawn(store(receiver, block)));
+        let turn = self.next_turn();
+        let batch = tokio::spawn(store(receiver, block, turn));
+        self.batches.push_back(batch);
         Ok(())
+    }
+
+    /// The turn of the next batch: once a stream has begun, it is worse to break it off.
+    fn next_turn(&mut self) -> Turn {
+        let limits = &self.receiver.app.config.limits;
+        let wait = if self.begun {
+            limits.stream_writer_wait()
+        } else {
+            limits.writer_wait()
+        };
+        self.begun = true;
+        self.series.next(wait)
     }
 
     /// Waits for the oldest batch; tells whether there was one.
@@ -101,11 +121,11 @@ impl Running {
     }
 }
 
-async fn store(receiver: Receiver, block: Block) -> Decided {
+async fn store(receiver: Receiver, block: Block, turn: Turn) -> Decided {
     let parsing = receiver.clone();
     let (numbers, drafts) =
         blocking::run(&receiver.app.parsing, move || parse(&parsing, &block)).await?;
-    let outcomes = receiver.accept(drafts).await?;
+    let outcomes = receiver.accept(drafts, turn).await?;
     Ok((numbers, outcomes))
 }
 

@@ -1,19 +1,21 @@
 //! A server as the place an import goes to: requests of lines, sent again while it is busy.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use serde::Deserialize;
 
 use super::CONFLICT;
-use crate::import::{Error, Result, Tally};
+use super::retry::{Patience, retry_after};
+use crate::clock::Clock;
+use crate::import::{Error, PATIENCE, Result, Tally};
 
 /// Characters of an unexpected answer that are told.
 const ANSWER_CHARS: usize = 500;
-/// Times a request of events is sent while the server is busy.
-const ATTEMPTS_MAX: u32 = 10;
-/// Time between two of them.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Statuses of a server, or of what stands before it, that has no time just now.
+const BUSY: [u16; 5] = [408, 429, 502, 503, 504];
 
 /// A server's door for events.
 pub(crate) struct HttpTarget {
@@ -22,6 +24,19 @@ pub(crate) struct HttpTarget {
     key: String,
     /// Further headers of each request.
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// Whether the server was reached before: a first failure is more likely a wrong URL.
+    reached: AtomicBool,
+}
+
+/// What came of one attempt.
+enum Attempt {
+    /// The server answered.
+    Answered { status: u16, body: String },
+    /// It may take the same events later.
+    Later {
+        reason: String,
+        asked: Option<Duration>,
+    },
 }
 
 /// The answer to a stream of events.
@@ -66,6 +81,7 @@ impl HttpTarget {
             url: url.trim_end_matches('/').to_owned(),
             key: key.to_owned(),
             headers: Vec::new(),
+            reached: AtomicBool::new(false),
         })
     }
 
@@ -74,36 +90,51 @@ impl HttpTarget {
         &self.url
     }
 
-    async fn answer(&self, request: reqwest::RequestBuilder, url: &str) -> Result<(u16, String)> {
-        let unreachable = |source| Error::Unreachable {
-            url: url.to_owned(),
-            source,
-        };
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status().as_u16();
-        Ok((status, response.text().await.map_err(unreachable)?))
+    async fn attempt(&self, request: reqwest::RequestBuilder, url: &str) -> Result<Attempt> {
+        match send(request).await {
+            Ok(attempt) => {
+                self.reached.store(true, Ordering::Relaxed);
+                Ok(attempt)
+            }
+            Err(error) if error.is_connect() && !self.reached.load(Ordering::Relaxed) => {
+                let url = url.to_owned();
+                Err(Error::Unreachable { url, source: error })
+            }
+            // It broke off, maybe to answer before it has read everything.
+            Err(error) => Ok(Attempt::Later {
+                reason: error.to_string(),
+                asked: None,
+            }),
+        }
     }
 
-    /// Sends lines of events; the server answers once the accepted ones are durable.
+    /// Sends lines of events, again and again while the server has no time for them; it answers
+    /// once the accepted ones are durable.
     pub(super) async fn deliver(&self, body: Vec<u8>) -> Result<Tally> {
         let url = format!("{}/api/v1/events", self.url);
         let body = bytes::Bytes::from(body);
-        let mut attempts = 1;
-        let (status, body) = loop {
-            let (status, body) = self.answer(self.request(&url, body.clone()), &url).await?;
+        let mut patience = Patience::new();
+        loop {
+            let attempt = self.attempt(self.request(&url, body.clone()), &url);
+            let attempt = tokio::time::timeout(patience.left(), attempt).await;
+            let (reason, asked) = match attempt {
+                Ok(attempt) => match attempt? {
+                    Attempt::Answered { status, body } => return tally(url, status, &body),
+                    Attempt::Later { reason, asked } => (reason, asked),
+                },
+                Err(_) => ("no answer".to_owned(), None),
+            };
             // Sending again is harmless: what was stored comes back as a duplicate.
-            if !matches!(status, 429 | 503) || attempts == ATTEMPTS_MAX {
-                break (status, body);
+            let pause = patience.pause(asked);
+            if pause >= patience.left() {
+                return Err(gave_up(url, reason, asked));
             }
-            attempts += 1;
-            tokio::time::sleep(RETRY_AFTER).await;
-        };
-        let answer: Answer = serde_json::from_str(&body).map_err(|_| Error::Answer {
-            url,
-            status,
-            body: body.chars().take(ANSWER_CHARS).collect(),
-        })?;
-        Ok(answer.into())
+            tracing::warn!(
+                "{url}: {reason}; sending again in {:.1} s",
+                pause.as_secs_f64()
+            );
+            tokio::time::sleep(pause).await;
+        }
     }
 
     fn request(&self, url: &str, body: bytes::Bytes) -> reqwest::RequestBuilder {
@@ -115,6 +146,47 @@ impl HttpTarget {
             .header("content-type", "application/x-ndjson")
             .header("prefer", "return=representation")
             .body(body)
+    }
+}
+
+async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Attempt> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let asked = response.headers().get(RETRY_AFTER);
+    let asked = asked.and_then(|text| retry_after(text.to_str().ok()?, Clock::system().now()));
+    let body = response.text().await?;
+    if !BUSY.contains(&status) {
+        return Ok(Attempt::Answered { status, body });
+    }
+    let reason = format!("status {status}, {}", beginning(&body));
+    Ok(Attempt::Later { reason, asked })
+}
+
+fn beginning(body: &str) -> String {
+    body.chars().take(ANSWER_CHARS).collect()
+}
+
+fn tally(url: String, status: u16, body: &str) -> Result<Tally> {
+    let answer: Answer = serde_json::from_str(body).map_err(|_| Error::Answer {
+        url,
+        status,
+        body: beginning(body),
+    })?;
+    Ok(answer.into())
+}
+
+fn gave_up(url: String, reason: String, asked: Option<Duration>) -> Error {
+    match asked.filter(|asked| *asked >= PATIENCE) {
+        Some(asked) => Error::MuchLater {
+            url,
+            asked_s: asked.as_secs(),
+            patience_s: PATIENCE.as_secs(),
+        },
+        None => Error::GaveUp {
+            url,
+            reason,
+            patience_s: PATIENCE.as_secs(),
+        },
     }
 }
 

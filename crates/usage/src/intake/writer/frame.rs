@@ -1,5 +1,7 @@
 //! The frame being put together: decisions, numbers, rows, counters, and who waits for it.
 
+use std::sync::Arc;
+
 use domain::event::Refusal;
 use domain::ids::OrganizationId;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -11,6 +13,7 @@ use crate::journal::frame::{Chain, FinishedFrame, FrameBuilder, FrameKind, encod
 use crate::manifest::Counters;
 use crate::row::Row;
 use crate::seen::{Known, Seen, Verdict};
+use crate::series::Ticket;
 use crate::shared::{Tally, add};
 use crate::traits::Outcome;
 
@@ -34,6 +37,7 @@ pub(super) enum Waiting {
     Accept {
         reply: oneshot::Sender<Result<Vec<Outcome>>>,
         outcomes: Vec<Outcome>,
+        ticket: Arc<Ticket>,
         permit: OwnedSemaphorePermit,
     },
     /// Rows that had their numbers.
@@ -52,6 +56,7 @@ impl Waiting {
                 reply,
                 outcomes,
                 permit,
+                ..
             } => {
                 reply.send(Ok(outcomes)).ok();
                 drop(permit);
@@ -70,7 +75,13 @@ impl Waiting {
     /// Answers after the frame was not written.
     pub(super) fn refuse(self, error: &Error) {
         match self {
-            Self::Accept { reply, permit, .. } => {
+            Self::Accept {
+                reply,
+                ticket,
+                permit,
+                ..
+            } => {
+                ticket.hold_back();
                 reply.send(Err(error.again())).ok();
                 drop(permit);
             }

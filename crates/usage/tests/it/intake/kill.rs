@@ -42,6 +42,7 @@ fn open(folder: &Path) -> Arc<EmbeddedStore> {
 fn acknowledged_events_count_once_after_kills_at_random_moments() {
     if let Some(folder) = std::env::var_os(FOLDER) {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         return runtime.block_on(ingest(Path::new(&folder), number(LIFE).unwrap()));
@@ -56,6 +57,7 @@ fn acknowledged_events_count_once_after_kills_at_random_moments() {
     let folder = tempfile::tempdir().unwrap();
     let mut ledger = Ledger::default();
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     for life in 0..rounds {

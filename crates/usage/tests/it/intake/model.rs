@@ -101,7 +101,9 @@ proptest! {
 
     #[test]
     fn outcomes_and_rows_equal_the_models(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build().unwrap();
         runtime.block_on(run(steps));
     }
 }
