@@ -136,9 +136,14 @@ impl Error {
         }
     }
 
-    /// Whether stored usage itself is what cannot be read: damaged, or removed by retention.
+    /// Whether some stored usage is what cannot be read: damaged, or removed by retention. Where
+    /// nobody knows whose rows are missing, no export may go on without them.
     pub fn is_unreadable(&self) -> bool {
-        matches!(self, Self::Usage(error) if matches!(error.kind(), Kind::Corrupt | Kind::Gone))
+        match self {
+            Self::Usage(usage::Error::Incomplete { .. }) => false,
+            Self::Usage(error) => matches!(error.kind(), Kind::Corrupt | Kind::Gone),
+            _ => false,
+        }
     }
 
     /// Whether the same work may succeed later.

@@ -2,10 +2,13 @@
 //!
 //! Any number of servers may do this at once; the database lets one of them make each export.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metadata::{Metadata, Turn};
 use tokio::sync::{Notify, watch};
+use usage::UsageStore;
 
 use crate::error::{Error, Result};
 use crate::worker::{Clock, chain};
@@ -20,9 +23,12 @@ const STEP_INTERVAL: Duration = Duration::from_secs(10);
 /// Makes the exports that schedules ask for.
 #[derive(Clone)]
 pub struct Schedules {
+    usage: Arc<dyn UsageStore>,
     metadata: Metadata,
     clock: Clock,
     active_max: u32,
+    /// Whether it was said that they wait.
+    said: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Schedules {
@@ -36,17 +42,42 @@ impl std::fmt::Debug for Schedules {
 
 impl Schedules {
     /// Schedules of this database, by this clock; an organization has at most `active_max`
-    /// unfinished exports.
-    pub fn new(metadata: Metadata, clock: Clock, active_max: u32) -> Self {
+    /// unfinished exports. Periods wait while `usage` cannot be read as it is now.
+    pub fn new(
+        usage: Arc<dyn UsageStore>,
+        metadata: Metadata,
+        clock: Clock,
+        active_max: u32,
+    ) -> Self {
         Self {
+            usage,
             metadata,
             clock,
             active_max,
+            said: Arc::default(),
         }
     }
 
-    /// Makes the exports that are due, oldest periods first, and gives how many.
+    /// Whether usage is complete: an export of now would fail otherwise, and its period with it.
+    async fn may_go_on(&self) -> bool {
+        let complete = self.usage.watermark().await;
+        let said = self.said.swap(complete.is_err(), Ordering::Relaxed);
+        match complete {
+            Ok(_) if said => tracing::info!("schedules go on"),
+            Err(error) if !said => {
+                tracing::warn!("schedules wait until usage can be read: {error}");
+            }
+            _ => {}
+        }
+        !self.said.load(Ordering::Relaxed)
+    }
+
+    /// Makes the exports that are due, oldest periods first, and gives how many: none while usage
+    /// is damaged or away.
     pub async fn step(&self) -> Result<usize> {
+        if !self.may_go_on().await {
+            return Ok(0);
+        }
         let mut made = 0;
         for _ in 0..LOOKS_MAX {
             let now = (self.clock)();
@@ -78,7 +109,7 @@ impl Schedules {
     }
 
     /// Steps until told to stop; `wake` tells a worker of new jobs.
-    pub(crate) async fn run(self, wake: std::sync::Arc<Notify>, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(self, wake: Arc<Notify>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             match self.step().await {
                 Ok(0) => {}

@@ -228,7 +228,7 @@ impl Worker {
     pub async fn claim(&self) -> Result<Option<Claimed>> {
         let now = (self.clock)();
         let as_of = AsOf {
-            sequence: self.usage.watermark().await?,
+            sequence: self.newest().await?,
             revision: self.metadata.control_revision().await?,
             time: now,
         };
@@ -239,6 +239,15 @@ impl Worker {
             lane: self.lane,
         };
         Ok(self.metadata.claim_export(&claim, now).await?)
+    }
+
+    /// The newest sequence; where later rows are missing, the first of them, so that a job which
+    /// asks for no earlier one fails instead of counting too little.
+    async fn newest(&self) -> Result<u64> {
+        match self.usage.watermark().await {
+            Err(usage::Error::Incomplete { first, .. }) => Ok(first),
+            newest => Ok(newest?),
+        }
     }
 
     async fn make(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Made> {
@@ -273,6 +282,7 @@ impl Worker {
     pub async fn build(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
         let request = request::request(claimed)?;
         let as_of = claimed.pins.as_of;
+        self.usage.check(as_of.sequence).await?;
         let account = self.account(&claimed.export).await?;
         let control = self.controls.at(&self.metadata, account, as_of.revision);
         let control = control.await?;
@@ -414,6 +424,9 @@ fn reason(error: &Error) -> String {
     match error {
         Error::Usage(usage::Error::Corrupt { .. }) => {
             "usage could not be read: stored bytes are damaged".to_owned()
+        }
+        Error::Usage(usage::Error::Incomplete { .. }) => {
+            "usage is damaged or missing: ask again once it is repaired".to_owned()
         }
         Error::Usage(retired @ usage::Error::Retired { .. }) => retired.to_string(),
         error => error.to_string(),

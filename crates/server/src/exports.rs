@@ -73,7 +73,8 @@ pub fn start(
     let allowed = config.exports.callback_addresses.clone();
     let outbox = Outbox::new(metadata.clone(), Arc::clone(&now), allowed)?;
     let active_max = config.exports.active_per_organization;
-    let schedules = Schedules::new(metadata.clone(), Arc::clone(&now), active_max);
+    let store = Arc::clone(&usage);
+    let schedules = Schedules::new(store, metadata.clone(), Arc::clone(&now), active_max);
     let worker = Worker::new(usage, metadata, artifacts, now, options)?;
     let is_idle = config.exports.workers == 0 || config.store.mode == StoreMode::None;
     let workers = (!is_idle).then(|| {

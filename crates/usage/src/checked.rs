@@ -52,7 +52,7 @@ impl CheckedFile {
     ) -> Result<(Self, ParquetMetaData)> {
         let reader = disk
             .open(path)
-            .map_err(|source| Error::io("open", path, source))?;
+            .map_err(|source| Error::opening(path, source))?;
         let tail_start = tail_start(path, reader.length(), written)?;
         let length = usize::try_from(written.tail_bytes).expect("a tail fits in memory");
         let tail = reader

@@ -39,6 +39,14 @@ pub enum Error {
         /// What was expected and what is there.
         reason: String,
     },
+    /// Rows from a sequence on are damaged or missing: reads at an earlier one go on.
+    #[error("usage from sequence {first} on is damaged or missing: {reason}")]
+    Incomplete {
+        /// The first sequence that may be missing.
+        first: u64,
+        /// The damage that was met.
+        reason: String,
+    },
     /// Writing stopped after an earlier failure; reads go on.
     #[error("the store is read-only since an earlier failure ({reason}): restart to recover")]
     ReadOnly {
@@ -143,6 +151,15 @@ impl Error {
         }
     }
 
+    /// A file of the store that cannot be opened; one the manifest names and that is missing is
+    /// damage.
+    pub(crate) fn opening(path: &Path, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::NotFound {
+            return Self::corrupt(path, 0, "the file is missing");
+        }
+        Self::io("open", path, source)
+    }
+
     /// The same error once more, for each of several callers.
     pub(crate) fn again(&self) -> Self {
         match self {
@@ -167,6 +184,10 @@ impl Error {
                 offset,
                 reason,
             } => Self::corrupt(path, *offset, reason.clone()),
+            Self::Incomplete { first, reason } => Self::Incomplete {
+                first: *first,
+                reason: reason.clone(),
+            },
             Self::ReadOnly { reason } => Self::ReadOnly {
                 reason: reason.clone(),
             },
@@ -186,7 +207,7 @@ impl Error {
             | Self::Busy { .. }
             | Self::HeldBack
             | Self::Closed => Kind::Unavailable,
-            Self::Corrupt { .. } => Kind::Corrupt,
+            Self::Corrupt { .. } | Self::Incomplete { .. } => Kind::Corrupt,
             Self::NewerFormat { .. }
             | Self::BeyondWatermark { .. }
             | Self::OverLimit { .. }

@@ -34,6 +34,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Who opens it, as another process is told.
     pub holder: String,
+    /// A sequence known to have been durable; a store that ends before it is damaged.
+    pub durable_through: u64,
     /// Time without a further frame after which an answered one is followed by a mark, in
     /// milliseconds.
     pub mark_after_ms: u64,
@@ -57,6 +59,7 @@ impl Options {
         Self {
             folder: folder.into(),
             holder: format!("process {}", std::process::id()),
+            durable_through: 0,
             mark_after_ms: 10,
             flush_rows: 250_000,
             flush_bytes: 32 << 20,

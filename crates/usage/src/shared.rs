@@ -212,6 +212,27 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     pub(crate) file_tag: AtomicU64,
     pub(crate) broken: OnceLock<String>,
+    /// Where rows are missing, and why; found when the store was opened.
+    pub(crate) incomplete: Option<Incomplete>,
+}
+
+/// Damage that leaves nobody sure which rows there were.
+#[derive(Debug)]
+pub(crate) struct Incomplete {
+    /// The first sequence that may be missing.
+    pub(crate) first: u64,
+    /// What was met.
+    pub(crate) damage: Error,
+}
+
+impl Incomplete {
+    /// What a read at or past it is answered.
+    pub(crate) fn error(&self) -> Error {
+        Error::Incomplete {
+            first: self.first,
+            reason: self.damage.to_string(),
+        }
+    }
 }
 
 impl Shared {

@@ -49,8 +49,9 @@ pub struct EmbeddedStore {
 impl EmbeddedStore {
     /// Opens the store in `options.folder`, creating it when there is none.
     ///
-    /// Damage in the journal or in a run of keys opens it read-only:
-    /// [`Self::read_only_reason`] names file and offset.
+    /// Damage in the journal or in a run of keys, and missing segments open it read-only:
+    /// [`Self::read_only_reason`] names file and offset. Where rows may be missing, reads at or
+    /// past the first of them fail with [`Error::Incomplete`].
     pub fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Result<Arc<Self>> {
         let opened = open::open(options, disk, layout)?;
         let (shared, lock) = (opened.shared, opened.lock);
@@ -254,21 +255,38 @@ impl UsageStore for EmbeddedStore {
     }
 
     async fn watermark(&self) -> Result<u64> {
-        Ok(locked(&self.shared.visible).watermark)
+        match &self.shared.incomplete {
+            Some(incomplete) => Err(incomplete.error()),
+            None => Ok(locked(&self.shared.visible).watermark),
+        }
+    }
+
+    async fn check(&self, as_of: u64) -> Result<()> {
+        self.check_as_of(as_of, locked(&self.shared.visible).watermark)
     }
 }
 
 impl EmbeddedStore {
     fn snapshot_at(&self, as_of: u64) -> Result<Snapshot> {
         let snapshot = self.snapshot();
-        let watermark = snapshot.watermark;
+        self.check_as_of(as_of, snapshot.watermark)?;
+        Ok(snapshot)
+    }
+
+    /// Checks that every row up to `as_of` is there.
+    fn check_as_of(&self, as_of: u64, watermark: u64) -> Result<()> {
+        if let Some(incomplete) = &self.shared.incomplete
+            && as_of >= incomplete.first
+        {
+            return Err(incomplete.error());
+        }
         if as_of > watermark {
             return Err(Error::BeyondWatermark {
                 asked: as_of,
                 watermark,
             });
         }
-        Ok(snapshot)
+        Ok(())
     }
 }
 

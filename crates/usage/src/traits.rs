@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::event::{Event, Refusal};
 use domain::ids::OrganizationId;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::options::WRITER_WAIT_MS;
 use crate::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use crate::row::Row;
@@ -92,5 +92,21 @@ pub trait UsageStore: Send + Sync + std::fmt::Debug {
     async fn events(&self, query: EventsQuery, as_of: u64) -> Result<Vec<StoredEvent>>;
 
     /// The newest sequence at which reads are complete and durable; 0 for an empty store.
+    ///
+    /// Fails with [`Error::Incomplete`] where later rows were stored and cannot be read: a read
+    /// of now would count too little.
     async fn watermark(&self) -> Result<u64>;
+
+    /// Fails unless reads at `as_of` give every row: with [`Error::BeyondWatermark`] for a
+    /// sequence that is not there yet, with [`Error::Incomplete`] at or past damage.
+    async fn check(&self, as_of: u64) -> Result<()> {
+        let watermark = self.watermark().await?;
+        if as_of > watermark {
+            return Err(Error::BeyondWatermark {
+                asked: as_of,
+                watermark,
+            });
+        }
+        Ok(())
+    }
 }

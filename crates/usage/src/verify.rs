@@ -141,6 +141,12 @@ pub(crate) fn verify_open(shared: &Shared) -> Result<Report> {
         report.note(&cut.path, cut.offset, cut.reason);
     }
     check_conservation(&folders.store.join(file::FILE), &manifest, &mut report);
+    if let Some(incomplete) = &shared.incomplete
+        && report.damage.is_empty()
+    {
+        // Nothing in the folder shows it: another place knows of later sequences.
+        report.take(Err(incomplete.damage.again()))?;
+    }
     Ok(report)
 }
 

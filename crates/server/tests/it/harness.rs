@@ -45,17 +45,41 @@ impl TestServer {
         change(&mut config);
         let now: Timestamp = NOW.parse().unwrap();
         let seconds = Arc::new(AtomicI64::new(now.as_second()));
+        Self::launch(config, seconds, folder).await.unwrap()
+    }
+
+    async fn launch(
+        config: Config,
+        seconds: Arc<AtomicI64>,
+        folder: TempDir,
+    ) -> anyhow::Result<Self> {
         let clock = {
             let seconds = Arc::clone(&seconds);
             Clock::new(move || Timestamp::from_second(seconds.load(Ordering::SeqCst)).unwrap())
         };
-        let running = start(config, clock).await.unwrap();
-        Self {
+        let running = start(config, clock).await?;
+        Ok(Self {
             running,
             client: Client::new(),
             seconds,
             folder,
-        }
+        })
+    }
+
+    /// Stops, lets something happen to the data directory, and starts again.
+    pub(crate) async fn restart(self, between: impl FnOnce(&std::path::Path)) -> Self {
+        self.try_restart(between).await.unwrap()
+    }
+
+    /// The same where the start may fail.
+    pub(crate) async fn try_restart(
+        self,
+        between: impl FnOnce(&std::path::Path),
+    ) -> anyhow::Result<Self> {
+        let (config, seconds) = (self.app().config.clone(), Arc::clone(&self.seconds));
+        let folder = self.stop().await;
+        between(&config.server.data_dir);
+        Self::launch(config, seconds, folder).await
     }
 
     pub(crate) fn app(&self) -> &Arc<App> {

@@ -18,7 +18,7 @@ use crate::identity::{Identity, hex};
 use crate::intake::prepare::held_bytes;
 use crate::intake::writer::{Command, CommandSender, Start};
 use crate::journal::frame::{Chain, FILE_HEADER_BYTES, FrameRow, UNATTRIBUTED, decode_body};
-use crate::journal::recovery::{FrameRead, Replayed, files, replay};
+use crate::journal::recovery::{End, FrameRead, Replayed, files, replay};
 use crate::journal::{Journal, file_name};
 use crate::manifest::{Layout, MANIFEST_FORMAT, Manifest, file};
 use crate::options::{Options, QUEUE_UNIT_BYTES};
@@ -26,7 +26,7 @@ use crate::seen::key::{Key, KeyMaker};
 use crate::seen::run::{Filters, Run};
 use crate::seen::{KeyMap, Known, RunSet, Seen};
 use crate::segment::{self, Segment};
-use crate::shared::{Counts, Folders, Shared, Tally, Visible, Wishes};
+use crate::shared::{Counts, Folders, Incomplete, Shared, Tally, Visible, Wishes};
 
 /// Name of the lock file in the store's folder.
 const LOCK_FILE: &str = "lock";
@@ -55,7 +55,7 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
             "identity or secret cannot be read",
         )
     })?;
-    let recovered = recover(&disk, &folders, &identity, &manifest)?;
+    let recovered = recover(&disk, &folders, &options, &identity, &manifest)?;
     let keys = KeyMaker::new(&identity);
     let mut tail = recovered.tail;
     let start = Start {
@@ -91,6 +91,7 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
         upkeep: Mutex::default(),
         closed: AtomicBool::new(false),
         broken: OnceLock::new(),
+        incomplete: recovered.incomplete,
     });
     if let Some(error) = recovered.broken {
         shared.break_down(&error.to_string());
@@ -134,16 +135,19 @@ struct Recovered {
     broken: Option<Error>,
     /// Whether nothing follows the journal's last frame.
     is_unmarked: bool,
+    /// Where rows may be missing.
+    incomplete: Option<Incomplete>,
 }
 
 fn recover(
     disk: &Arc<dyn Disk>,
     folders: &Folders,
+    options: &Options,
     identity: &Identity,
     manifest: &Manifest,
 ) -> Result<Recovered> {
     let (runs, mut broken) = match open_runs(disk, folders, identity, manifest) {
-        Ok(runs) => (runs, None),
+        Ok(runs) => (runs, check_segments(disk, folders, manifest).err()),
         Err(error) => (RunSet::default(), Some(error)),
     };
     let visible = visible(disk, folders, manifest)?;
@@ -152,8 +156,17 @@ fn recover(
     let replayed = replay(disk, &folders.journal, identity, from, first, |frame| {
         tail.take(frame)
     })?;
-    let mut is_unmarked = false;
+    let (mut is_unmarked, mut incomplete) = (false, None);
+    let mut damaged = |damage: Error| {
+        let first = tail.shown.watermark + 1;
+        incomplete = Some(Incomplete { first, damage });
+        None
+    };
     let journal = match replayed {
+        Replayed::Damaged(error) => damaged(error),
+        Replayed::Complete(end) if end.chain.next <= options.durable_through => {
+            damaged(cut_short(folders, options, &end))
+        }
         Replayed::Complete(end) if broken.is_none() => {
             remove_leftovers(disk, folders, manifest)?;
             is_unmarked = end.is_unmarked;
@@ -169,11 +182,10 @@ fn recover(
             }
         }
         Replayed::Complete(_) => None,
-        Replayed::Damaged(error) => {
-            broken.get_or_insert(error);
-            None
-        }
     };
+    if let Some(Incomplete { damage, .. }) = &incomplete {
+        broken.get_or_insert_with(|| damage.again());
+    }
     Ok(Recovered {
         visible,
         runs,
@@ -181,7 +193,36 @@ fn recover(
         journal,
         broken,
         is_unmarked,
+        incomplete,
     })
+}
+
+/// A journal whose end is missing although nothing in the folder says so.
+fn cut_short(folders: &Folders, options: &Options, end: &End) -> Error {
+    let path = folders.journal.join(file_name(end.number));
+    let (last, through) = (end.chain.next - 1, options.durable_through);
+    let reason = format!("usage ends with sequence {last}, and {through} was there before");
+    Error::corrupt(&path, end.offset, reason)
+}
+
+/// Looks whether the files of all segments are there and of their length: with an older manifest
+/// they may be gone, and then the files it does not name are the only ones that hold their rows.
+fn check_segments(disk: &Arc<dyn Disk>, folders: &Folders, manifest: &Manifest) -> Result<()> {
+    for entry in &manifest.segments {
+        let rollups = entry.rollups.iter().map(|it| (&it.file, it.bytes));
+        for (name, bytes) in std::iter::once((&entry.file, entry.bytes)).chain(rollups) {
+            let path = folders.segments.join(name);
+            let opened = disk.open(&path);
+            let length = opened
+                .map_err(|error| Error::opening(&path, error))?
+                .length();
+            if length != bytes {
+                let reason = format!("it has {length} bytes: expected {bytes}");
+                return Err(Error::corrupt(&path, length.min(bytes), reason));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes the store's lock, or says who has it.

@@ -4,6 +4,7 @@ mod bits;
 mod conformance;
 mod faults;
 mod fixture;
+mod incomplete;
 mod joins;
 mod journal;
 mod kill;

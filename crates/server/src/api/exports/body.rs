@@ -296,13 +296,21 @@ fn before_account(error: metadata::Error) -> ApiError {
 async fn reached(app: &App, text: &str) -> ApiResult<AsOf> {
     let refused = |what: &str| ApiError::new(Code::InvalidAsOf, format!("asOf {what}"));
     let as_of = as_of::read(text).ok_or_else(|| refused("is no watermark of this server"))?;
-    let is_ahead = as_of.sequence > app.usage.watermark().await?
+    let is_ahead = is_beyond(app.usage.check(as_of.sequence).await)?
         || as_of.revision > app.metadata.control_revision().await?
         || as_of.time > app.now();
     if is_ahead {
         return Err(refused("is ahead of now"));
     }
     Ok(as_of)
+}
+
+/// Whether a sequence is not there yet; damage before it is an error.
+fn is_beyond(checked: usage::Result<()>) -> usage::Result<bool> {
+    match checked {
+        Err(usage::Error::BeyondWatermark { .. }) => Ok(true),
+        checked => checked.map(|()| false),
+    }
 }
 
 fn kind(word: &str) -> ApiResult<ExportKind> {

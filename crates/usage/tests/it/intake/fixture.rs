@@ -123,14 +123,23 @@ pub(crate) fn spell(outcome: &Outcome) -> String {
 
 /// Sequences of everything that counts, by subject; fails on an event that counts twice.
 pub(crate) async fn counted(store: &EmbeddedStore) -> BTreeMap<String, u64> {
-    let query = ScanQuery {
+    let as_of = store.watermark().await.unwrap();
+    counted_at(store, as_of).await
+}
+
+/// Everything of the organization.
+pub(crate) fn scan_query() -> ScanQuery {
+    ScanQuery {
         scope: Scope::alone(organization(OWN)),
         event_types: Vec::new(),
         dimensions: Vec::new(),
         rules: Vec::new(),
-    };
-    let as_of = store.watermark().await.unwrap();
-    let mut batches = store.scan(query, as_of).await.unwrap();
+    }
+}
+
+/// The same at a sequence.
+pub(crate) async fn counted_at(store: &EmbeddedStore, as_of: u64) -> BTreeMap<String, u64> {
+    let mut batches = store.scan(scan_query(), as_of).await.unwrap();
     let mut counted = BTreeMap::new();
     while let Some(batch) = batches.next().await {
         let batch = batch.unwrap();

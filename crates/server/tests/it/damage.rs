@@ -1,0 +1,166 @@
+//! A damaged store of usage: what is answered meanwhile, and what goes on after its repair.
+
+use std::path::{Path, PathBuf};
+
+use metadata::Role;
+use serde_json::{Value, json};
+
+use crate::exports::{analyst, ask, january, path};
+use crate::harness::TestServer;
+use crate::metering::METER;
+
+/// Copies the folder of the usage as a crash would leave it: with rows in the journal.
+fn usage_now(server: &TestServer, to: &Path) -> PathBuf {
+    let copy = to.join("usage");
+    copy_folder(&server.data_dir().join("usage"), &copy);
+    copy
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+fn put_back(copy: &Path, data_dir: &Path) {
+    let usage = data_dir.join("usage");
+    std::fs::remove_dir_all(&usage).unwrap();
+    copy_folder(copy, &usage);
+}
+
+/// Offsets of the frames with rows in the first journal file.
+fn frames(journal: &[u8]) -> Vec<usize> {
+    let number = |at: usize| u32::from_le_bytes(journal[at..at + 4].try_into().unwrap());
+    let mut offset = 64;
+    let mut found = Vec::new();
+    while offset < journal.len() {
+        if number(offset + 8) == 1 {
+            found.push(offset);
+        }
+        offset += 48 + usize::try_from(number(offset + 4)).unwrap();
+    }
+    found
+}
+
+/// Flips a bit of a frame with rows.
+fn flip(data_dir: &Path, frame: usize) {
+    let path = data_dir.join("usage/journal/000000000001.journal");
+    let mut journal = std::fs::read(&path).unwrap();
+    let offset = frames(&journal)[frame];
+    journal[offset + 100] ^= 1;
+    std::fs::write(&path, journal).unwrap();
+}
+
+async fn send(server: &TestServer, ids: &[&str]) {
+    let writer = server.key(server.root().await, Role::Writer).await;
+    for id in ids {
+        let event = json!({
+            "specversion": "1.0", "id": id, "source": "test", "type": "flight", "subject": id,
+            "time": "2026-01-05T00:00:00Z", "data": {"hours": 1},
+        });
+        let media = "application/cloudevents+json";
+        let body = event.to_string();
+        let sent = server.send(&writer, "/api/v1/events", media, &body).await;
+        assert_eq!(sent.status, 204);
+    }
+}
+
+/// Asks for an export and gives its answer once it has ended.
+async fn made(server: &TestServer, key: &str, body: &Value) -> Value {
+    let asked = ask(server, key, body).await;
+    assert_eq!(asked.status, 202, "{}", asked.body);
+    server.run_jobs_until_idle().await;
+    server.get(key, &path(&asked)).await.json()
+}
+
+/// Reads of now fail, those at an earlier watermark go on, and no period is spent.
+async fn check_damaged(server: &TestServer, key: &str, before: &Value, after: &Value) {
+    assert_eq!(server.get(key, "/readyz").await.status, 503);
+    let query = format!("/api/v1/meters/{METER}/query");
+    for path in ["/api/v1/events", &query] {
+        let answer = server.get(key, path).await;
+        assert_eq!(
+            (answer.status, &answer.json()["code"]),
+            (500, &json!("corrupt")),
+            "{path}"
+        );
+    }
+    let at = |export: &Value| {
+        let mut body = january("SUMMARY");
+        body["asOf"] = export["asOf"].clone();
+        body
+    };
+    let older = made(server, key, &at(before)).await;
+    assert_eq!(older["status"], "SUCCESS", "{older}");
+    assert_eq!(older["progress"], before["progress"]);
+    let past = ask(server, key, &at(after)).await;
+    assert_eq!(
+        (past.status, &past.json()["code"]),
+        (500, &json!("corrupt"))
+    );
+    let failed = made(server, key, &january("SUMMARY")).await;
+    let told = "usage is damaged or missing: ask again once it is repaired";
+    assert_eq!(
+        (&failed["status"], &failed["errorMessage"]),
+        (&json!("FAILED"), &json!(told))
+    );
+    let schedules = || server.app().exports.schedules.clone();
+    assert_eq!(schedules().step().await.unwrap(), 0, "periods wait");
+    let report = server
+        .post(server.token(), "/api/v1/verification", "")
+        .await
+        .json();
+    assert_eq!(report["damage"].as_array().unwrap().len(), 1, "{report}");
+}
+
+#[tokio::test]
+async fn a_damaged_journal_answers_no_smaller_numbers_and_all_goes_on_after_its_repair() {
+    let (server, key) = analyst().await;
+    let before = made(&server, &key, &january("SUMMARY")).await;
+    let schedule = json!({"kind": "SUMMARY", "every": "daily"}).to_string();
+    let schedule = server
+        .post(&key, "/api/v1/export-schedules", &schedule)
+        .await;
+    assert_eq!(schedule.status, 201, "{}", schedule.body);
+    send(&server, &["d-1", "d-2"]).await;
+    let after = made(&server, &key, &january("SUMMARY")).await;
+    let aside = tempfile::tempdir().unwrap();
+    let sound = usage_now(&server, aside.path());
+    server.advance(2 * 24 * 3_600);
+
+    // The frame of d-1: the three events before it were one frame.
+    let server = server
+        .restart(|data_dir| {
+            put_back(&sound, data_dir);
+            flip(data_dir, 1);
+        })
+        .await;
+    check_damaged(&server, &key, &before, &after).await;
+
+    let server = server.restart(|data_dir| put_back(&sound, data_dir)).await;
+    assert_eq!(server.get(&key, "/readyz").await.status, 200);
+    let again = made(&server, &key, &january("SUMMARY")).await;
+    assert_eq!(
+        (&again["status"], &again["progress"]),
+        (&json!("SUCCESS"), &after["progress"])
+    );
+    let schedules = server.app().exports.schedules.clone();
+    assert!(schedules.step().await.unwrap() > 0, "periods are caught up");
+    server.run_jobs_until_idle().await;
+    let failed = server
+        .get(&key, "/api/v1/exports?status=FAILED")
+        .await
+        .json();
+    assert_eq!(
+        failed["items"].as_array().unwrap().len(),
+        1,
+        "none of them is the schedule's"
+    );
+}
