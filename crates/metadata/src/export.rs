@@ -119,6 +119,9 @@ pub struct NewExport {
     pub as_of: Option<AsOf>,
     /// Request that asked, as logs name it; a repetition is the same request none the less.
     pub request_id: Option<RequestId>,
+    /// Digest of the request as sent: one of the same key and digest is a repetition, whatever
+    /// the names in it stand for by then.
+    pub request_sha256: Option<[u8; 32]>,
 }
 
 /// An export job.

@@ -154,6 +154,11 @@ fn migrator() -> Migrator {
             "meters of accounts",
             include_str!("../migrations/0011_meters_of_accounts.sql"),
         ),
+        (
+            14,
+            "requests",
+            include_str!("../migrations/0014_requests.sql"),
+        ),
     ];
     let migrations = texts.into_iter().map(|(version, description, text)| {
         let text = text.into_sql_str();

@@ -91,6 +91,7 @@ impl NewSchedule {
             idempotency_key: None,
             as_of: None,
             request_id: None,
+            request_sha256: None,
         }
     }
 }

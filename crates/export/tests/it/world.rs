@@ -285,6 +285,7 @@ impl World {
             idempotency_key: None,
             as_of: None,
             request_id: None,
+            request_sha256: None,
         };
         change(&mut new);
         self.metadata

@@ -84,13 +84,17 @@ async fn find_before(transaction: &mut Transaction, new: &NewExport) -> Result<O
         return Ok(None);
     };
     let before = export_of(&row)?;
-    // Neither a missing id nor its own number makes a repeat another request.
+    let sent = |request: &NewExport| request.request_sha256;
+    let is_same_text = sent(new).is_some() && sent(new) == sent(&before.request);
+    // Neither a missing id nor its own number makes a repeat another request, nor does another
+    // spelling of what it asks for.
     let repeat = NewExport {
         id: before.request.id,
         request_id: before.request.request_id,
+        request_sha256: before.request.request_sha256,
         ..new.clone()
     };
-    if repeat != before.request {
+    if !is_same_text && repeat != before.request {
         return Err(Error::Taken {
             what: "idempotency key",
             constraint: "exports_idempotency_unique",
@@ -125,9 +129,10 @@ fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
         "INSERT INTO exports (id, kind, source, organization_id, user_id, start_text, end_text,
              meter_id, all_meters, combined, all_linked_orgs, parameters, callback_url,
              idempotency_key, as_of_asked, as_of_sequence, as_of_revision, as_of_time, status,
-             fence, attempts, progress_percent, progress_rows, created_at, updated_at, request_id)
+             fence, attempts, progress_percent, progress_rows, created_at, updated_at, request_id,
+             request_sha256)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-             $19, 0, 0, 0, 0, $20, $20, $21) RETURNING *",
+             $19, 0, 0, 0, 0, $20, $20, $21, $22) RETURNING *",
     )
     .bind(id)
     .bind(new.kind)
@@ -150,6 +155,7 @@ fn insertion(id: ExportId, new: &NewExport, now: Timestamp) -> Statement {
     .bind(ExportStatus::Created)
     .bind(now)
     .bind(new.request_id)
+    .bind(new.request_sha256)
 }
 
 fn check_request(new: &NewExport) -> Result<()> {

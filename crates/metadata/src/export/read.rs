@@ -19,13 +19,18 @@ impl Metadata {
         row.as_ref().map(export_of).transpose()
     }
 
-    /// Whether the organization has used this idempotency key.
-    pub async fn has_export(&self, organization: OrganizationId, key: &str) -> Result<bool> {
+    /// The export an organization asked for under this idempotency key.
+    pub async fn find_export_by_key(
+        &self,
+        organization: OrganizationId,
+        key: &str,
+    ) -> Result<Option<Export>> {
         let statement =
-            sql("SELECT id FROM exports WHERE organization_id = $1 AND idempotency_key = $2")
+            sql("SELECT * FROM exports WHERE organization_id = $1 AND idempotency_key = $2")
                 .bind(organization)
                 .bind(key);
-        Ok(self.database.read().one(statement).await?.is_some())
+        let row = self.database.read().one(statement).await?;
+        row.as_ref().map(export_of).transpose()
     }
 
     /// The exports of the organizations that lie under `requester` at `at` and its own, newest
@@ -119,6 +124,7 @@ fn request_of(row: &Row, id: ExportId) -> Result<NewExport> {
             None
         },
         request_id: row.maybe("request_id")?,
+        request_sha256: row.maybe("request_sha256")?,
     })
 }
 

@@ -142,6 +142,7 @@ impl World {
             idempotency_key: None,
             as_of: None,
             request_id: None,
+            request_sha256: None,
         }
     }
 }

@@ -4,6 +4,7 @@ mod as_of;
 mod body;
 pub mod files;
 mod out;
+mod view;
 mod wait;
 
 use std::sync::Arc;
@@ -12,12 +13,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use domain::ids::{ExportId, RequestId};
-use metadata::{Export, Inserted, NewExport};
+use metadata::{Export, NewExport};
 
-use self::body::ExportIn;
+use self::body::{Checked, ExportIn};
 pub(super) use self::body::{Selected, Selection, callback_url, fields, plan, user};
 pub(super) use self::out::PeriodOut;
 use self::out::{ExportOut, ListQuery};
+pub(super) use self::view::View;
 use self::wait::WaitQuery;
 use super::client::Client;
 use super::page::{PageOut, PageQuery, id};
@@ -54,14 +56,11 @@ pub async fn create_export(
 ) -> ApiResult<(StatusCode, Located, Json<ExportOut>)> {
     caller.may(Permission::Read)?;
     let key = body::idempotency_key(&headers)?;
-    let new = body.check(&app, &caller, key, request_id).await?;
-    let inserted = insert(&app, new).await?;
-    let status = if inserted.is_new {
-        StatusCode::ACCEPTED
-    } else {
-        StatusCode::OK
+    let (status, export) = match body.check(&app, &caller, key, request_id).await? {
+        Checked::Repeated(export) => (StatusCode::OK, *export),
+        Checked::New(new) => insert(&app, *new).await?,
     };
-    let export = ExportOut::of(inserted.export, &client);
+    let export = ExportOut::of(export, &client);
     let location = export.location().to_owned();
     Ok((status, [(header::LOCATION, location)], Json(export)))
 }
@@ -131,15 +130,16 @@ pub async fn cancel_export(
     Ok(Json(ExportOut::of(cancelled, &client)))
 }
 
-/// Writes the job of a request and tells a worker.
-async fn insert(app: &App, new: NewExport) -> ApiResult<Inserted> {
+/// Writes the job of a request and tells a worker; gives what the answer says of it.
+async fn insert(app: &App, new: NewExport) -> ApiResult<(StatusCode, Export)> {
     let limit = app.config.exports.active_per_organization;
     let inserted = app.metadata.insert_export_within(new, limit, app.now());
     let inserted = inserted.await.map_err(body::refusal)?;
     if inserted.is_new {
         app.exports.wake();
+        return Ok((StatusCode::ACCEPTED, inserted.export));
     }
-    Ok(inserted)
+    Ok((StatusCode::OK, inserted.export))
 }
 
 /// An export of either door whose organization is the caller's or under it.

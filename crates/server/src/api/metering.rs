@@ -115,6 +115,7 @@ async fn insert(
         idempotency_key: None,
         as_of: None,
         request_id: Some(request_id),
+        request_sha256: None,
     };
     let inserted = app.metadata.insert_export(new, app.now()).await;
     let export = inserted.map_err(refusal)?;

@@ -13,13 +13,15 @@ use metadata::Schedule;
 
 use self::wire::{ScheduleIn, ScheduleOut, SchedulePatchIn};
 use super::client::Client;
-use super::exports::plan;
+use super::exports::{View, plan};
 use super::page::{PageOut, PageQuery, id};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 
 /// Creates a schedule; its first export covers the day or month that runs now.
+///
+/// Names stand for what they mean now: its exports keep to these organizations and meters.
 #[utoipa::path(
     post, path = "/api/v1/export-schedules", tag = "exports", request_body = ScheduleIn,
     responses((status = 201, body = ScheduleOut), (status = 400), (status = 401), (status = 403),
@@ -33,9 +35,10 @@ pub async fn create_schedule(
     Json(body): Json<ScheduleIn>,
 ) -> ApiResult<(StatusCode, [(HeaderName, String); 1], Json<ScheduleOut>)> {
     caller.may(Permission::Read)?;
-    let (new, now) = (body.check(&caller)?, app.now());
+    let (view, now) = (View::newest(&caller), app.now());
+    let new = body.check(&caller, &view)?;
     let first = new.rhythm.around(utc_date(now));
-    plan(&app, &caller, &new.export(first)).await?;
+    plan(&app, &view, &new.export(first)).await?;
     let schedule = app.metadata.insert_schedule(&new, first, now).await?;
     let schedule = ScheduleOut::of(schedule, &client);
     let location = [(header::LOCATION, schedule.location().to_owned())];

@@ -2,6 +2,7 @@
 
 mod choices;
 mod files;
+mod names;
 mod refusals;
 mod schedules;
 

@@ -7,13 +7,15 @@ use domain::range::TimeRange;
 use domain::{Timestamp, kind::Kind};
 use jiff::ToSpan;
 use jiff::civil::Date;
-use metadata::{ExportKind, ExportSource, NewExport};
+use metadata::{Export, ExportKind, ExportSource, NewExport};
+use serde::Serialize;
 use usage::query::TotalsQuery;
 
 use super::as_of;
+use super::view::View;
 use crate::api::metering::request::{CALLBACK_CHARS_MAX, is_callback_url};
 use crate::app::App;
-use crate::auth::{Caller, Who};
+use crate::auth::{Caller, Who, sha256};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Days one export may cover.
@@ -91,7 +93,7 @@ fields! {
 }
 
 /// What a request for exports chooses, as sent.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(in crate::api) struct Selection {
     pub(in crate::api) kind: String,
     pub(in crate::api) organizations: Vec<String>,
@@ -101,6 +103,15 @@ pub(in crate::api) struct Selection {
     pub(in crate::api) format: FileFormat,
     pub(in crate::api) packing: Packing,
     pub(in crate::api) callback_url: Option<String>,
+}
+
+/// A request that was checked.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// It repeats the one that made this export.
+    Repeated(Box<Export>),
+    /// It can be planned.
+    New(Box<NewExport>),
 }
 
 /// What a request for exports chooses, by ids.
@@ -113,41 +124,71 @@ pub(in crate::api) struct Selected {
 }
 
 impl ExportIn {
-    /// The checked request: whatever it gives can be planned at this moment.
+    /// The checked request: a new one can be planned at this moment.
+    ///
+    /// Names become ids here, once: at the revision of `asOf` where one is given.
     pub(super) async fn check(
         self,
         app: &App,
         caller: &Caller,
         key: Option<String>,
         request_id: RequestId,
-    ) -> ApiResult<NewExport> {
+    ) -> ApiResult<Checked> {
         let (first, last) = range(&self.from, &self.to)?;
-        let selected = self.selection().resolve(caller)?;
         let as_of = match &self.as_of {
             Some(text) => Some(reached(app, text).await?),
             None => None,
+        };
+        let request_sha256 = Some(self.digest(caller, (first, last), as_of));
+        // A repetition is answered although the world may have changed since.
+        let before = match &key {
+            Some(key) => {
+                let organization = caller.organization;
+                app.metadata.find_export_by_key(organization, key).await?
+            }
+            None => None,
+        };
+        let is_repeat = before.is_some();
+        let is_same = |before: &Export| before.request.request_sha256 == request_sha256;
+        if let Some(before) = before.filter(is_same) {
+            return Ok(Checked::Repeated(Box::new(before)));
+        }
+        let view = match as_of {
+            Some(as_of) => View::at(app, caller, as_of).await?,
+            None => View::newest(caller),
         };
         let new = NewExport {
             idempotency_key: key,
             as_of,
             request_id: Some(request_id),
-            ..selected.export(caller, first, last)
-        };
-        // A repetition is answered although the world may have changed since.
-        let is_repeat = match &new.idempotency_key {
-            Some(key) => app.metadata.has_export(new.organization, key).await?,
-            None => false,
+            request_sha256,
+            ..self.selection().resolve(&view)?.export(caller, first, last)
         };
         if !is_repeat {
-            plan(app, caller, &new).await?;
+            plan(app, &view, &new).await?;
         }
-        Ok(new)
+        Ok(Checked::New(Box::new(new)))
+    }
+
+    /// What tells this request from others: all of it as sent, names in any order.
+    fn digest(&self, caller: &Caller, days: (Date, Date), as_of: Option<AsOf>) -> [u8; 32] {
+        let mut sent = self.selection();
+        for names in [&mut sent.organizations, &mut sent.meters] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        let as_of = as_of.map(|as_of| {
+            let micros = as_of.time.as_microsecond();
+            (as_of.sequence, as_of.revision, micros)
+        });
+        let whole = serde_json::to_string(&(user(caller), days, as_of, sent));
+        sha256(&whole.expect("texts, numbers and dates are JSON"))
     }
 }
 
 impl Selection {
     /// Checks bounds and turns names into ids; foreign organizations look unknown.
-    pub(in crate::api) fn resolve(self, caller: &Caller) -> ApiResult<Selected> {
+    pub(in crate::api) fn resolve(self, view: &View) -> ApiResult<Selected> {
         let kind = kind(&self.kind)?;
         if self.combined && kind == ExportKind::JobLevel {
             let message = format!("combined: {} has no such form", kind.as_str());
@@ -160,13 +201,9 @@ impl Selection {
         )?;
         bounded("meters", &self.meters, parameters::METERS_MAX)?;
         bounded("columns", &self.columns, parameters::COLUMNS_MAX)?;
-        let meter = |name: &String| match caller.control.meter(name) {
-            Some(meter) => Ok(meter.id),
-            None => Err(ApiError::not_found("meter")),
-        };
         let mut parameters = Parameters::default();
-        parameters.organizations = each(&self.organizations, |name| caller.organization(name))?;
-        parameters.meters = each(&self.meters, meter)?;
+        parameters.organizations = each(&self.organizations, |name| view.organization(name))?;
+        parameters.meters = each(&self.meters, |name| view.meter(name))?;
         parameters.columns = self.columns;
         parameters.format = self.format;
         parameters.packing = self.packing;
@@ -199,6 +236,7 @@ impl Selected {
             idempotency_key: None,
             as_of: None,
             request_id: None,
+            request_sha256: None,
         }
     }
 }
@@ -231,27 +269,21 @@ pub(in crate::api) fn callback_url(sent: Option<String>) -> ApiResult<Option<Str
 
 /// Plans a request on the control data it will be read at; refuses what cannot be planned, and
 /// usage that is gone.
-pub(in crate::api) async fn plan(app: &App, caller: &Caller, new: &NewExport) -> ApiResult<()> {
-    let (control, as_of) = if let Some(as_of) = new.as_of {
-        let control = app.metadata.snapshot(caller.account, Some(as_of.revision));
-        (control.await.map_err(before_account)?, as_of)
-    } else {
-        let as_of = AsOf {
-            sequence: 0,
-            revision: caller.control.revision(),
-            time: app.now(),
-        };
-        (caller.control.clone(), as_of)
-    };
-    export::check(new, &control, as_of).map_err(|error| match error.kind() {
+pub(in crate::api) async fn plan(app: &App, view: &View, new: &NewExport) -> ApiResult<()> {
+    let as_of = new.as_of.unwrap_or_else(|| AsOf {
+        sequence: 0,
+        revision: view.control.revision(),
+        time: app.now(),
+    });
+    export::check(new, &view.control, as_of).map_err(|error| match error.kind() {
         Kind::Invalid | Kind::NotFound => ApiError::new(Code::InvalidExport, error.to_string()),
         _ => error.into(),
     })?;
-    is_kept(app, caller, new).await
+    is_kept(app, view, new).await
 }
 
 /// Refuses a range whose usage retention has removed.
-async fn is_kept(app: &App, caller: &Caller, new: &NewExport) -> ApiResult<()> {
+async fn is_kept(app: &App, view: &View, new: &NewExport) -> ApiResult<()> {
     let days = [&new.start, &new.end].map(|day| day.parse::<Date>());
     let [Ok(first), Ok(last)] = days else {
         return Ok(());
@@ -260,10 +292,10 @@ async fn is_kept(app: &App, caller: &Caller, new: &NewExport) -> ApiResult<()> {
     let parameters = new.parameters.as_deref().and_then(Parameters::from_json);
     let mut scopes: Vec<_> = parameters.map_or(Vec::new(), |parameters| {
         let organizations = parameters.organizations.into_iter();
-        organizations.map(|one| caller.scope.only(one)).collect()
+        organizations.map(|one| view.scope.only(one)).collect()
     });
     if scopes.is_empty() {
-        scopes.push(caller.scope.clone());
+        scopes.push(view.scope.clone());
     }
     for scope in scopes {
         let query = TotalsQuery {
@@ -281,15 +313,6 @@ async fn is_kept(app: &App, caller: &Caller, new: &NewExport) -> ApiResult<()> {
         }
     }
     Ok(())
-}
-
-fn before_account(error: metadata::Error) -> ApiError {
-    match error {
-        metadata::Error::NotFound { .. } => {
-            ApiError::new(Code::InvalidAsOf, "asOf is from before the account existed")
-        }
-        error => error.into(),
-    }
 }
 
 /// A watermark that is reached.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::client::Client;
-use crate::api::exports::{PeriodOut, Selected, callback_url, fields, user};
+use crate::api::exports::{PeriodOut, Selected, View, callback_url, fields, user};
 use crate::api::field::Field;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
@@ -100,13 +100,13 @@ struct ScheduleLinksOut {
 }
 
 impl ScheduleIn {
-    pub(super) fn check(self, caller: &Caller) -> ApiResult<NewSchedule> {
+    pub(super) fn check(self, caller: &Caller, view: &View) -> ApiResult<NewSchedule> {
         let Selected {
             kind,
             combined,
             parameters,
             callback_url,
-        } = self.selection().resolve(caller)?;
+        } = self.selection().resolve(view)?;
         let delay_hours = self.delay_hours.unwrap_or(DELAY_HOURS_DEFAULT);
         Ok(NewSchedule {
             organization: caller.organization,
