@@ -4,9 +4,13 @@
 //! following redirects, to public addresses only, and tried again with growing pauses for a day.
 //! Slots are shared between organizations and hosts, and a host that keeps failing is left alone
 //! for a while, so that a dead receiver holds up nobody else's messages.
+//!
+//! Every try is a task of its own and settles its message when it ends. The outbox writes to the
+//! database one statement at a time: whoever else writes waits for one of them at most.
 
 mod address;
 mod attempt;
+mod flights;
 mod signature;
 mod traffic;
 
@@ -16,29 +20,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::Timestamp;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use domain::kind::Kind;
 use jiff::SignedDuration;
-use metadata::{Delivery, Due, Metadata};
+use metadata::{Delivery, Due, Metadata, Tried};
 use reqwest::{Client, redirect};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::error::{Error, Result};
 use crate::worker::Clock;
 use address::{Addresses, GuardedDns};
 use attempt::Attempt;
-use traffic::Traffic;
+use flights::Flights;
 
 /// Due messages looked at at once, of one organization.
 const DUE_OF_ORGANIZATION_MAX: u32 = 64;
 /// Due messages looked at at once.
 const DUE_MAX: u32 = 512;
-/// Time a claimed message is left to its try, in milliseconds; longer than any try takes.
-const LEASE_MS: u32 = 60_000;
+/// Time a claimed message is left to its try, in milliseconds; longer than a try takes with every
+/// wait for the database, so that another server does not post it meanwhile.
+const LEASE_MS: u32 = 120_000;
 /// Time a receiver may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time a receiver may take in all.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Time for which the end of a try is written again and again while the database refuses it.
+const SETTLE_PATIENCE: Duration = Duration::from_hours(1);
+/// Pauses between these, the first and the longest.
+const SETTLE_PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// Time tries under way have at a stop: to end, and to be settled.
+const STOP_PATIENCE: Duration = Duration::from_secs(TIMEOUT.as_secs() + 10);
+/// Writes of the outbox that wait for the database at once.
+const WRITES_MAX: usize = 1;
 /// Time between looks for due messages.
 const POLL: Duration = Duration::from_secs(1);
 /// Time between sweeps.
@@ -57,7 +69,14 @@ pub struct Outbox {
     client: Client,
     clock: Clock,
     addresses: Addresses,
+    writes: Arc<Semaphore>,
 }
+
+// A try waits for the database three times, each time for a connection and then for a lock.
+const _: () = assert!(
+    LEASE_MS as u128 > TIMEOUT.as_millis() + 3 * 2 * metadata::BUSY_TIMEOUT_MS as u128,
+    "a lease outlasts its try"
+);
 
 impl fmt::Debug for Outbox {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,6 +107,7 @@ impl Outbox {
             client,
             clock,
             addresses,
+            writes: Arc::new(Semaphore::new(WRITES_MAX)),
         })
     }
 
@@ -98,11 +118,17 @@ impl Outbox {
 
     /// Tries messages that are due, a bounded number at once; gives how many.
     pub async fn tick(&self) -> Result<usize> {
-        let claimed = self.claim(&mut Traffic::default()).await?;
-        let tries = claimed.iter().map(|(_, delivery)| self.try_one(delivery));
-        let settled = futures::future::join_all(tries).await;
-        settled.into_iter().collect::<Result<Vec<()>>>()?;
-        Ok(claimed.len())
+        let (mut flights, mut claimed) = (Flights::default(), Vec::new());
+        let keep = |_: &mut Flights, due, delivery| claimed.push((due, delivery));
+        let started = self.claim_due(&mut flights, keep).await;
+        for (due, delivery) in claimed {
+            flights.start(due, self.clone().try_one(delivery));
+        }
+        let mut failed = None;
+        while let Some(ended) = flights.next().await {
+            failed = failed.or(ended.err());
+        }
+        failed.map_or(started, Err)
     }
 
     /// Gives up what has waited too long and removes what is old; gives how many rows.
@@ -113,66 +139,70 @@ impl Outbox {
             then.unwrap_or(Timestamp::MIN)
         };
         let (given_up, forgotten) = (before(WAIT_HOURS_MAX), before(24 * KEEP_DAYS));
+        let _turn = self.turn().await;
         let swept = self
             .metadata
             .sweep_deliveries(given_up, forgotten, SWEEP_MAX);
         Ok(swept.await?)
     }
 
-    /// Works until told to stop.
+    /// Works until told to stop, then lets the tries under way end.
     pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut traffic = Traffic::default();
-        let mut flights = FuturesUnordered::new();
+        let mut flights = Flights::default();
         let mut swept = None::<Instant>;
         while !*stop.borrow() {
             if swept.is_none_or(|last| last.elapsed() >= SWEEP_INTERVAL) {
                 swept = Some(Instant::now());
                 warn_of(self.sweep().await);
             }
-            let claimed = self.claim(&mut traffic).await;
-            for (due, delivery) in warn_of(claimed).unwrap_or_default() {
-                let this = &self;
-                flights.push(async move {
-                    warn_of(this.try_one(&delivery).await);
-                    due
-                });
+            while let Some(ended) = flights.ended() {
+                warn_of(ended);
             }
+            let start = |flights: &mut Flights, due, delivery| {
+                flights.start(due, self.clone().try_one(delivery));
+            };
+            warn_of(self.claim_due(&mut flights, start).await);
             tokio::select! {
-                Some(due) = flights.next() => traffic.end(&due),
+                Some(ended) = flights.next() => drop(warn_of(ended)),
                 () = tokio::time::sleep(POLL) => {}
                 _ = stop.changed() => {}
             }
         }
-        while flights.next().await.is_some() {}
+        flights.land(STOP_PATIENCE).await;
     }
 
-    /// Claims as many due messages as may be on their way, fairly.
-    async fn claim(&self, traffic: &mut Traffic) -> Result<Vec<(Due, Delivery)>> {
-        let mut all = Vec::new();
-        while traffic.has_room() {
-            match self.claim_heads(traffic).await {
-                Ok(claimed) if claimed.is_empty() => break,
-                Ok(claimed) => all.extend(claimed),
-                Err(error) if all.is_empty() => return Err(error),
-                // What is claimed goes out; the failure will be met again.
-                Err(_) => break,
+    /// Claims as many due messages as may be on their way, fairly, and gives `each` away at once;
+    /// gives how many.
+    async fn claim_due(
+        &self,
+        flights: &mut Flights,
+        mut each: impl FnMut(&mut Flights, Due, Delivery),
+    ) -> Result<usize> {
+        let mut claimed = 0;
+        while flights.has_room() {
+            let heads = self.claim_heads(flights).await?;
+            if heads.is_empty() {
+                break;
+            }
+            claimed += heads.len();
+            for (due, delivery) in heads {
+                each(flights, due, delivery);
             }
         }
-        Ok(all)
+        Ok(claimed)
     }
 
     /// Claims the first due message of each lane that may join those on their way.
-    async fn claim_heads(&self, traffic: &mut Traffic) -> Result<Vec<(Due, Delivery)>> {
+    async fn claim_heads(&self, flights: &mut Flights) -> Result<Vec<(Due, Delivery)>> {
         let now = (self.clock)();
         let due = self
             .metadata
             .due_deliveries(now, DUE_OF_ORGANIZATION_MAX, DUE_MAX);
-        let chosen = traffic.choose(due.await?);
-        let ids: Vec<_> = chosen.iter().map(|due| due.id).collect();
-        let claimed = self.metadata.claim_deliveries(&ids, now, LEASE_MS).await;
+        let chosen = flights.choose(due.await?);
+        let claimed = self.claim(&chosen).await;
         let mut claimed = claimed.inspect_err(|_| {
             for due in &chosen {
-                traffic.end(due);
+                flights.give_back(due);
             }
         })?;
         let mut started = Vec::with_capacity(claimed.len());
@@ -181,13 +211,23 @@ impl Outbox {
             match mine.map(|index| claimed.swap_remove(index)) {
                 Some(delivery) => started.push((due, delivery)),
                 // Another server was faster.
-                None => traffic.end(&due),
+                None => flights.give_back(&due),
             }
         }
         Ok(started)
     }
 
-    async fn try_one(&self, delivery: &Delivery) -> Result<()> {
+    async fn claim(&self, chosen: &[Due]) -> Result<Vec<Delivery>> {
+        let ids: Vec<_> = chosen.iter().map(|due| due.id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let _turn = self.turn().await;
+        let now = (self.clock)();
+        Ok(self.metadata.claim_deliveries(&ids, now, LEASE_MS).await?)
+    }
+
+    async fn try_one(self, delivery: Delivery) -> Result<()> {
         let secrets = match delivery.message.webhook {
             Some(webhook) => {
                 let now = (self.clock)();
@@ -198,16 +238,50 @@ impl Outbox {
         let attempt = Attempt {
             client: &self.client,
             addresses: &self.addresses,
-            delivery,
+            delivery: &delivery,
             secrets,
         };
         let tried = attempt.make(&*self.clock).await;
-        let now = (self.clock)();
-        self.metadata.settle_delivery(delivery, &tried, now).await?;
+        self.settle(&delivery, &tried).await?;
         let (id, attempts) = (delivery.id, delivery.attempts);
         tracing::debug!("delivery {id}, try {attempts}: {:?}", tried.end);
         Ok(())
     }
+
+    /// Writes the end of a try, again and again while the database refuses it: a message that was
+    /// posted must not be posted once more because we could not write that down.
+    async fn settle(&self, delivery: &Delivery, tried: &Tried) -> Result<()> {
+        let (started, ended_at) = (Instant::now(), (self.clock)());
+        let (mut pause, pause_max) = SETTLE_PAUSES;
+        loop {
+            let turn = self.turn().await;
+            let settled = self.metadata.settle_delivery(delivery, tried, ended_at);
+            let settled = settled.await;
+            drop(turn);
+            match settled {
+                Err(error) if is_passing(&error) && started.elapsed() < SETTLE_PATIENCE => {
+                    let id = delivery.id;
+                    tracing::warn!(
+                        "the end of delivery {id} is written again: {}",
+                        chain(&error)
+                    );
+                }
+                settled => return Ok(settled.map(drop)?),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (2 * pause).min(pause_max);
+        }
+    }
+
+    /// Waits until no other write of the outbox stands in line for the database.
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        let turn = self.writes.acquire().await;
+        turn.expect("the semaphore is never closed")
+    }
+}
+
+fn is_passing(error: &metadata::Error) -> bool {
+    matches!(error.kind(), Kind::Busy | Kind::Unavailable)
 }
 
 /// The value of a step, whose failure is logged and tried again by itself.

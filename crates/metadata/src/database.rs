@@ -20,6 +20,9 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 use crate::error::{Error, Result};
 
 /// The open database.
+///
+/// Transactions and reads outside of them never share a pool: whoever holds a transaction may read
+/// outside of it too, and would else wait for those who wait for its locks.
 #[derive(Debug, Clone)]
 pub(crate) enum Database {
     /// One connection writes, several read.
@@ -29,8 +32,13 @@ pub(crate) enum Database {
         /// Connections that only read.
         readers: SqlitePool,
     },
-    /// Every connection does both.
-    Postgres(PgPool),
+    /// Several connections for each.
+    Postgres {
+        /// Connections for transactions.
+        writers: PgPool,
+        /// Connections for reads outside of them.
+        readers: PgPool,
+    },
 }
 
 /// An open transaction; dropping it undoes everything.
@@ -107,8 +115,8 @@ impl Access<'_> {
                 rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
                     .map_err(Error::from)
             }
-            Self::Outside(Database::Postgres(pool)) => {
-                let rows = statement.for_postgres().fetch_all(pool).await;
+            Self::Outside(Database::Postgres { readers, .. }) => {
+                let rows = statement.for_postgres().fetch_all(readers).await;
                 rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
                     .map_err(Error::from)
             }
@@ -134,7 +142,7 @@ impl Database {
                 let transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Transaction::Sqlite(transaction))
             }
-            Self::Postgres(pool) => Ok(Transaction::Postgres(pool.begin().await?)),
+            Self::Postgres { writers, .. } => Ok(Transaction::Postgres(writers.begin().await?)),
         }
     }
 

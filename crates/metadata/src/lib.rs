@@ -41,7 +41,7 @@ pub use export::{
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};
 pub use meter::MeterRecord;
-pub use open::{Metadata, Options, Target};
+pub use open::{BUSY_TIMEOUT_MS, Metadata, Options, Target};
 pub use organization::{
     BillingAnchor, BillingPeriod, NewOrganization, Organization, OrganizationAttributes,
 };

@@ -14,6 +14,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use crate::database::Database;
 use crate::error::{Error, Result};
 
+/// Time a statement waits for a lock or a free connection unless the options say otherwise, in
+/// milliseconds.
+pub const BUSY_TIMEOUT_MS: u64 = 10_000;
+
 /// Which database to open.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Target {
@@ -28,7 +32,8 @@ pub enum Target {
 pub struct Options {
     /// Which one.
     pub target: Target,
-    /// Connections kept at most: of PostgreSQL all, of SQLite the readers.
+    /// Connections kept at most: of PostgreSQL all, half of them for reads and at least one for
+    /// each; of SQLite the readers.
     pub connections_max: u32,
     /// Time a statement waits for a lock or a free connection, in milliseconds.
     pub busy_timeout_ms: u64,
@@ -55,7 +60,7 @@ impl Options {
         Self {
             target,
             connections_max: 8,
-            busy_timeout_ms: 10_000,
+            busy_timeout_ms: BUSY_TIMEOUT_MS,
         }
     }
 }
@@ -86,7 +91,10 @@ impl Metadata {
                 readers.close().await;
                 writer.close().await;
             }
-            Database::Postgres(pool) => pool.close().await,
+            Database::Postgres { writers, readers } => {
+                readers.close().await;
+                writers.close().await;
+            }
         }
     }
 
@@ -123,13 +131,17 @@ async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
     let connect = PgConnectOptions::from_str(url)?
         .application_name("tallyport")
         .options([("lock_timeout", lock_timeout.as_str())]);
-    let pool = PgPoolOptions::new()
-        .acquire_timeout(wait)
-        .max_connections(options.connections_max)
-        .connect_with(connect)
-        .await?;
-    migrator().run(&pool).await.map_err(newer)?;
-    Ok(Database::Postgres(pool))
+    let reading = options.connections_max / 2;
+    let writing = options.connections_max - reading;
+    let pool = PgPoolOptions::new().acquire_timeout(wait);
+    let writers = pool.clone().max_connections(writing.max(1));
+    let writers = writers.connect_with(connect.clone()).await?;
+    migrator().run(&writers).await.map_err(newer)?;
+    let readers = pool.max_connections(reading.max(1));
+    Ok(Database::Postgres {
+        writers,
+        readers: readers.connect_with(connect).await?,
+    })
 }
 
 /// The schema's history: files are added, never changed.

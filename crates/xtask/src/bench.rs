@@ -1,9 +1,9 @@
 //! Measurements against committed targets, written as tables with the machine named.
 
-mod client;
+pub(crate) mod client;
 mod disk;
 mod events;
-mod export_queue;
+pub(crate) mod export_queue;
 mod ingest;
 mod load;
 mod machine;
@@ -11,7 +11,7 @@ mod memory;
 mod metering;
 mod peers;
 mod report;
-mod server;
+pub(crate) mod server;
 
 use std::env;
 

@@ -1,5 +1,6 @@
 //! Everything that proves the product, on a fresh Debian machine with a Rust toolchain.
 
+mod control_writes;
 mod demo;
 mod needs;
 pub(crate) mod postgres;
@@ -13,6 +14,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
+use crate::bench::server;
 use crate::process;
 use crate::workspace::{cargo, root};
 use postgres::{Durability, Postgres};
@@ -29,7 +31,8 @@ const KILL_ROUNDS_LONG: &str = "200";
 /// How much to prove.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// The long form: 200 kills, and the full year when given with --flights.
+    /// The long form: 200 kills, times of control writes beside a thousand due messages, and the
+    /// full year when given with --flights.
     #[arg(long)]
     long: bool,
     /// Flights of the full year, as CSV or zipped CSV; the long form's input.
@@ -62,6 +65,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         demo::check(&python, flights.as_deref()),
     );
     tally.count("webhooks, verified elsewhere", webhooks(&python));
+    if options.long {
+        tally.count(
+            "control writes beside due messages",
+            server::build().and_then(|binary| control_writes::measure(&binary)),
+        );
+    }
     println!("{tally}");
     tally.verdict()
 }

@@ -1,8 +1,8 @@
 //! Which messages are on their way, and which may join them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use domain::ids::OrganizationId;
+use domain::ids::{DeliveryId, OrganizationId};
 use metadata::{Due, HOST_FAILURES_MAX};
 
 /// Messages on their way at once.
@@ -12,10 +12,10 @@ const ORGANIZATION_FLIGHTS_MAX: usize = 8;
 /// Messages to one host on their way at once.
 const HOST_FLIGHTS_MAX: usize = 4;
 
-/// Counts of messages on their way; never more entries than flights.
+/// Messages on their way, and counts of them; never more entries than flights.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
-    flights: usize,
+    flights: HashSet<DeliveryId>,
     organizations: HashMap<OrganizationId, usize>,
     hosts: HashMap<String, usize>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Traffic {
 impl Traffic {
     /// Whether another message may start.
     pub(super) fn has_room(&self) -> bool {
-        self.flights < FLIGHTS_MAX
+        self.flights.len() < FLIGHTS_MAX
     }
 
     /// Takes those of the due that may start now, organizations with little on its way first.
@@ -34,6 +34,7 @@ impl Traffic {
         due
     }
 
+    /// A message whose last try is not settled yet does not start again, even if its lease is over.
     fn start(&mut self, due: &Due) -> bool {
         // A host that has failed often is asked by one message whether it is back.
         let host_max = if due.host_failures >= HOST_FAILURES_MAX {
@@ -47,7 +48,9 @@ impl Traffic {
         if !self.has_room() || of_host >= host_max || of_organization >= ORGANIZATION_FLIGHTS_MAX {
             return false;
         }
-        self.flights += 1;
+        if !self.flights.insert(due.id) {
+            return false;
+        }
         self.hosts.insert(due.host.clone(), of_host + 1);
         self.organizations
             .insert(due.organization, of_organization + 1);
@@ -56,7 +59,9 @@ impl Traffic {
 
     /// Notes that a message is no longer on its way.
     pub(super) fn end(&mut self, due: &Due) {
-        self.flights = self.flights.saturating_sub(1);
+        if !self.flights.remove(&due.id) {
+            return;
+        }
         take_one(&mut self.hosts, &due.host);
         take_one(&mut self.organizations, &due.organization);
     }
@@ -73,13 +78,14 @@ fn take_one<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::DeliveryId;
-
     use super::*;
 
+    /// A message of its own at every call.
     fn due(organization: u128, host: &str, host_failures: u32) -> Due {
+        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         Due {
-            id: DeliveryId::from_random(0),
+            id: DeliveryId::from_random(number.into()),
             organization: OrganizationId::from_random(organization),
             host: host.to_owned(),
             host_failures,
@@ -94,10 +100,9 @@ mod tests {
             traffic.choose(flood.clone()).len(),
             ORGANIZATION_FLIGHTS_MAX
         );
-        let mut late = flood;
-        late.push(due(2, "other", 0));
-        let chosen = traffic.choose(late);
-        assert_eq!(chosen, [due(2, "other", 0)]);
+        let (mut late, other) = (flood, due(2, "other", 0));
+        late.push(other.clone());
+        assert_eq!(traffic.choose(late), [other]);
     }
 
     #[test]
@@ -110,9 +115,21 @@ mod tests {
         for one in &chosen {
             traffic.end(one);
         }
-        assert_eq!(traffic.choose(many(HOST_FAILURES_MAX)).len(), 1);
-        traffic.end(&due(0, "host", 0));
+        let probe = traffic.choose(many(HOST_FAILURES_MAX));
+        assert_eq!(probe.len(), 1);
+        traffic.end(&probe[0]);
+        traffic.end(&probe[0]);
         assert!(traffic.hosts.is_empty() && traffic.organizations.is_empty());
+    }
+
+    #[test]
+    fn a_message_on_its_way_does_not_start_again() {
+        let mut traffic = Traffic::default();
+        let one = due(1, "host", 0);
+        assert_eq!(traffic.choose(vec![one.clone(), one.clone()]).len(), 1);
+        assert!(traffic.choose(vec![one.clone()]).is_empty());
+        traffic.end(&one);
+        assert_eq!(traffic.choose(vec![one]).len(), 1);
     }
 
     #[test]

@@ -1,12 +1,18 @@
 //! Callbacks: told once a job has ended, and never in its way.
 
-use export::Outbox;
+use std::time::Duration;
+
+use export::{Outbox, Workers};
 use metadata::ExportStatus;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::receiver::LOOPBACK;
-use crate::world::World;
+use crate::receiver::{LOOPBACK, Receiver};
+use crate::webhooks::{outbox, post_to};
+use crate::world::{ROOT, World, organization};
+
+/// Ends a test that hangs; nothing is measured by it.
+const GUARD: Duration = Duration::from_mins(2);
 
 /// A job that has ended and is to be told to `url`.
 async fn told(world: &World, url: String) -> String {
@@ -91,4 +97,40 @@ async fn inner_addresses_are_refused_by_number_and_by_name() {
         tries += outbox.tick().await.unwrap();
     }
     assert_eq!(tries, 7, "nine tries in all, then no more");
+}
+
+#[tokio::test]
+async fn twenty_messages_to_one_host_are_posted_once_each() {
+    let world = World::new().await;
+    let receiver = Receiver::start("204 Thanks").await;
+    for _ in 0..20 {
+        post_to(&world, organization(ROOT), &receiver.url).await;
+    }
+    let mut workers = Workers::start(&world.worker(1));
+    workers.deliver(outbox(&world));
+    let all = tokio::time::timeout(GUARD, receiver.wait_for(20)).await;
+    all.expect("every message is posted");
+    workers.stop().await;
+    world.pass(100_000);
+    assert_eq!(outbox(&world).tick().await.unwrap(), 0, "all are settled");
+    assert_eq!(receiver.taken().len(), 20);
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_message_on_its_way_end_and_settles_it() {
+    let world = World::new().await;
+    let listener = TcpListener::bind((LOOPBACK, 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    post_to(&world, organization(ROOT), &url).await;
+    let mut workers = Workers::start(&world.worker(1));
+    workers.deliver(outbox(&world));
+    let (mut stream, _) = listener.accept().await.unwrap();
+    crate::receiver::read(&mut stream).await;
+    let stopped = tokio::spawn(workers.stop());
+    tokio::task::yield_now().await;
+    let answer = b"HTTP/1.1 204 Thanks\r\n\r\n";
+    stream.write_all(answer).await.unwrap();
+    tokio::time::timeout(GUARD, stopped).await.unwrap().unwrap();
+    world.pass(100_000);
+    assert_eq!(outbox(&world).tick().await.unwrap(), 0, "it is settled");
 }

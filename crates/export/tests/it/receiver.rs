@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 pub(crate) const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -13,6 +14,7 @@ pub(crate) struct Receiver {
     pub(crate) url: String,
     answer: Arc<Mutex<String>>,
     taken: Arc<Mutex<Vec<Post>>>,
+    came: Arc<watch::Sender<usize>>,
 }
 
 /// One request as it came.
@@ -41,12 +43,15 @@ impl Receiver {
             url: format!("http://{}/hook", listener.local_addr().unwrap()),
             answer: Arc::new(Mutex::new(answer.to_owned())),
             taken: Arc::default(),
+            came: Arc::default(),
         };
         let (answer, taken) = (Arc::clone(&receiver.answer), Arc::clone(&receiver.taken));
+        let came = Arc::clone(&receiver.came);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let post = read(&mut stream).await;
                 taken.lock().unwrap().push(post);
+                came.send_modify(|came| *came += 1);
                 let answer = format!("HTTP/1.1 {}\r\n\r\n", answer.lock().unwrap());
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
@@ -56,6 +61,12 @@ impl Receiver {
 
     pub(crate) fn answers(&self, answer: &str) {
         answer.clone_into(&mut self.answer.lock().unwrap());
+    }
+
+    /// Waits until so many posts came in all.
+    pub(crate) async fn wait_for(&self, posts: usize) {
+        let mut came = self.came.subscribe();
+        came.wait_for(|came| *came >= posts).await.unwrap();
     }
 
     /// What came since the last look.

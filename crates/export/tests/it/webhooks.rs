@@ -20,7 +20,7 @@ fn secret(byte: u8) -> Secret {
     Secret::of_key(&[byte; 24]).unwrap()
 }
 
-fn outbox(world: &World) -> Outbox {
+pub(crate) fn outbox(world: &World) -> Outbox {
     Outbox::new(world.metadata.clone(), world.clock(), vec![LOOPBACK]).unwrap()
 }
 
@@ -57,7 +57,7 @@ async fn log(world: &World, webhook: &Webhook) -> Vec<Delivery> {
     listed.unwrap().items
 }
 
-async fn post_to(world: &World, organization: OrganizationId, url: &str) {
+pub(crate) async fn post_to(world: &World, organization: OrganizationId, url: &str) {
     let new = NewDelivery {
         event: "test".to_owned(),
         organization,

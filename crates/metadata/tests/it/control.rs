@@ -382,3 +382,36 @@ pub(crate) async fn a_meter_keeps_every_field(metadata: Metadata) {
         .unwrap();
     assert_eq!((record.created_at, record.updated_at), (at(0), at(1)));
 }
+
+/// Ends a story that hangs; nothing is measured by it.
+const GUARD: std::time::Duration = std::time::Duration::from_mins(1);
+
+pub(crate) async fn whoever_holds_a_change_can_read_while_many_wait_for_it(metadata: Metadata) {
+    let world = World::create(metadata).await;
+    let mut held = world.metadata.begin_change(at(1)).await.unwrap();
+    let waiting = (0..20).map(|second| {
+        let (metadata, account) = (world.metadata.clone(), world.account);
+        let meter = world.meter.id;
+        tokio::spawn(async move {
+            let mut change = metadata.begin_change(at(second)).await?;
+            change.archive_meter(account, meter, at(2)).await?;
+            change.commit().await
+        })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    tokio::task::yield_now().await;
+    for _ in 0..20 {
+        let snapshot = world.metadata.snapshot(world.account, None);
+        let read = tokio::time::timeout(GUARD, snapshot).await;
+        read.expect("a read does not wait for a change").unwrap();
+        tokio::task::yield_now().await;
+    }
+    held.archive_meter(world.account, world.meter.id, at(2))
+        .await
+        .unwrap();
+    held.commit().await.unwrap();
+    for change in waiting {
+        let ended = tokio::time::timeout(GUARD, change).await;
+        ended.expect("every change ends").unwrap().unwrap();
+    }
+}

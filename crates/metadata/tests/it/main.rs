@@ -57,6 +57,7 @@ stories! {
         parallel_changes_get_revisions_of_their_own
         several_changes_of_one_thing_share_a_revision
         names_resolve_only_inside_the_scope
+        whoever_holds_a_change_can_read_while_many_wait_for_it
         an_archived_meter_frees_its_slug
         two_accounts_may_have_meters_of_one_id
         a_meter_keeps_every_field;

@@ -24,6 +24,7 @@ mod meters;
 mod ops;
 mod order;
 mod organizations;
+mod outbox;
 mod rates;
 mod setup;
 mod subjects;

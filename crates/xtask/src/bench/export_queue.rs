@@ -271,7 +271,7 @@ fn document(machine: &Machine, options: &Options, measured: &Measured) -> String
 }
 
 /// A percentile of sorted times.
-fn quantile(sorted: &[Duration], percent: usize) -> Duration {
+pub(crate) fn quantile(sorted: &[Duration], percent: usize) -> Duration {
     let last = sorted.len().saturating_sub(1);
     let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(at.min(last)).copied().unwrap_or_default()

@@ -40,6 +40,8 @@ pub(crate) fn tallyport(binary: &Path, folder: &Path) -> Command {
     command.env("TALLYPORT_ADMIN_USER", ADMIN_USER);
     command.env("TALLYPORT_ADMIN_PASSWORD", ADMIN_PASSWORD);
     command.env("TALLYPORT_LOG_FILTER", "warn");
+    // Receivers of messages are on this machine.
+    command.env("TALLYPORT_EXPORTS_CALLBACK_ADDRESSES", "127.0.0.1");
     command.arg("--data-dir").arg(folder);
     command
 }
