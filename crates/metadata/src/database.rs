@@ -6,11 +6,17 @@
 mod bind;
 mod failure;
 mod row;
+mod transaction;
 mod words;
+mod writes;
 
 pub(crate) use bind::{Bind, hexadecimal};
 pub(crate) use row::{Column, Row, json, micros, stored, stored_range, word};
+pub(crate) use transaction::Transaction;
 pub(crate) use words::words;
+pub(crate) use writes::{Writes, keeps_postgres};
+
+use std::sync::Arc;
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -18,13 +24,21 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::{PgPool, Postgres, Sqlite, SqlitePool};
 
 use crate::error::{Error, Result};
+use transaction::Open;
 
 /// The open database.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pub(crate) pools: Pools,
+    pub(crate) writes: Arc<Writes>,
+}
+
+/// Its connections.
 ///
 /// Transactions and reads outside of them never share a pool: whoever holds a transaction may read
 /// outside of it too, and would else wait for those who wait for its locks.
 #[derive(Debug, Clone)]
-pub(crate) enum Database {
+pub(crate) enum Pools {
     /// One connection writes, several read.
     Sqlite {
         /// The only connection that writes.
@@ -39,13 +53,6 @@ pub(crate) enum Database {
         /// Connections for reads outside of them.
         readers: PgPool,
     },
-}
-
-/// An open transaction; dropping it undoes everything.
-#[derive(Debug)]
-pub(crate) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
 /// Where a statement runs: read-only outside, or inside a transaction.
@@ -110,16 +117,7 @@ impl Access<'_> {
     pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
         match self {
             Self::Inside(transaction) => transaction.all(statement).await,
-            Self::Outside(Database::Sqlite { readers, .. }) => {
-                let rows = statement.for_sqlite().fetch_all(readers).await;
-                rows.map(|rows| rows.into_iter().map(Row::Sqlite).collect())
-                    .map_err(Error::from)
-            }
-            Self::Outside(Database::Postgres { readers, .. }) => {
-                let rows = statement.for_postgres().fetch_all(readers).await;
-                rows.map(|rows| rows.into_iter().map(Row::Postgres).collect())
-                    .map_err(Error::from)
-            }
+            Self::Outside(database) => database.pools.read(statement).await,
         }
     }
 
@@ -137,13 +135,9 @@ impl Database {
 
     /// Starts a transaction that may write; SQLite locks the database at once.
     pub(crate) async fn begin(&self) -> Result<Transaction> {
-        match self {
-            Self::Sqlite { writer, .. } => {
-                let transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Transaction::Sqlite(transaction))
-            }
-            Self::Postgres { writers, .. } => Ok(Transaction::Postgres(writers.begin().await?)),
-        }
+        let open = self.pools.begin().await.map_err(Error::from);
+        let open = open.inspect_err(|error| self.writes.note_failure(error))?;
+        Ok(Transaction::new(open, Arc::clone(&self.writes)))
     }
 
     /// Runs one writing statement in a transaction of its own; gives the rows affected.
@@ -163,57 +157,26 @@ impl Database {
     }
 }
 
-impl Transaction {
-    /// Runs statements inside.
-    pub(crate) fn access(&mut self) -> Access<'_> {
-        Access::Inside(self)
-    }
-
-    /// Every row of a statement.
-    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
+impl Pools {
+    async fn read(&self, statement: Statement) -> Result<Vec<Row>> {
         match self {
-            Self::Sqlite(open) => {
-                let rows = statement.for_sqlite().fetch_all(&mut **open).await?;
+            Self::Sqlite { readers, .. } => {
+                let rows = statement.for_sqlite().fetch_all(readers).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
-            Self::Postgres(open) => {
-                let rows = statement.for_postgres().fetch_all(&mut **open).await?;
+            Self::Postgres { readers, .. } => {
+                let rows = statement.for_postgres().fetch_all(readers).await?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
     }
 
-    /// The first row of a statement.
-    pub(crate) async fn one(&mut self, statement: Statement) -> Result<Option<Row>> {
-        Ok(self.all(statement).await?.into_iter().next())
-    }
-
-    /// Runs a statement; gives the rows affected.
-    pub(crate) async fn run(&mut self, statement: Statement) -> Result<u64> {
+    async fn begin(&self) -> sqlx::Result<Open> {
         match self {
-            Self::Sqlite(open) => {
-                let done = statement.for_sqlite().execute(&mut **open).await?;
-                Ok(done.rows_affected())
+            Self::Sqlite { writer, .. } => {
+                Ok(Open::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?))
             }
-            Self::Postgres(open) => {
-                let done = statement.for_postgres().execute(&mut **open).await?;
-                Ok(done.rows_affected())
-            }
+            Self::Postgres { writers, .. } => Ok(Open::Postgres(writers.begin().await?)),
         }
-    }
-
-    /// Locks a named row until the end, so that one transaction at a time gets past.
-    pub(crate) async fn lock(&mut self, name: &'static str) -> Result<()> {
-        let statement = sql("UPDATE locks SET taken = taken + 1 WHERE name = $1").bind(name);
-        self.run(statement).await.map(drop)
-    }
-
-    /// Makes everything durable.
-    pub(crate) async fn commit(self) -> Result<()> {
-        match self {
-            Self::Sqlite(open) => open.commit().await?,
-            Self::Postgres(open) => open.commit().await?,
-        }
-        Ok(())
     }
 }

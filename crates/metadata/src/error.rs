@@ -161,6 +161,12 @@ pub enum Error {
     /// The database cannot be reached or refuses writes.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The last write failed, and whether the next one works is being found out.
+    #[error("the database takes no writes")]
+    Unwritable,
+    /// A statement of the transaction failed before: it can only be undone.
+    #[error("the transaction goes on after a statement of it failed")]
+    Undone,
     /// The database could not be brought to this release's schema.
     #[error("the schema could not be migrated")]
     Migration(#[source] sqlx::migrate::MigrateError),
@@ -194,10 +200,11 @@ impl Error {
             Self::TooManyExports { .. } | Self::Busy(_) => Kind::Busy,
             Self::InUse { .. }
             | Self::Unavailable(_)
+            | Self::Unwritable
             | Self::NewerSchema { .. }
             | Self::Migration(_) => Kind::Unavailable,
             Self::Corrupt { .. } => Kind::Corrupt,
-            Self::Randomness(_) | Self::Statement(_) => Kind::Internal,
+            Self::Randomness(_) | Self::Statement(_) | Self::Undone => Kind::Internal,
         }
     }
 

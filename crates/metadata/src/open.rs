@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::SqlSafeStr;
@@ -11,7 +12,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
-use crate::database::Database;
+use crate::database::{Database, Pools, Writes, keeps_postgres};
 use crate::error::{Error, Result};
 
 /// Time a statement waits for a lock or a free connection unless the options say otherwise, in
@@ -77,34 +78,53 @@ impl fmt::Debug for Target {
 impl Metadata {
     /// Opens the database, creating the file if needed, and migrates it to this release's schema.
     pub async fn open(options: Options) -> Result<Self> {
-        let database = match &options.target {
-            Target::File(path) => open_file(path, &options).await?,
+        let writes = Arc::new(Writes::default());
+        let pools = match &options.target {
+            Target::File(path) => open_file(path, &options, &writes).await?,
             Target::Postgres(url) => open_postgres(url, &options).await?,
         };
+        let database = Database { pools, writes };
         Ok(Self { database })
     }
 
     /// Closes every connection; later calls fail as unavailable.
     pub async fn close(&self) {
-        match &self.database {
-            Database::Sqlite { writer, readers } => {
+        match &self.database.pools {
+            Pools::Sqlite { writer, readers } => {
                 readers.close().await;
                 writer.close().await;
             }
-            Database::Postgres { writers, readers } => {
+            Pools::Postgres { writers, readers } => {
                 readers.close().await;
                 writers.close().await;
             }
         }
     }
 
-    /// Answers when the database can be read; for readiness probes.
-    pub async fn ping(&self) -> Result<()> {
-        self.control_revision().await.map(drop)
+    /// Answers when the database can be read and written; for readiness probes.
+    ///
+    /// A write that worked within the last seconds is proof enough; else one is made, a single one
+    /// at once, and whoever asks meanwhile hears how the last write went.
+    pub async fn check_ready(&self) -> Result<()> {
+        self.control_revision().await?;
+        let writes = &self.database.writes;
+        if writes.work() {
+            return Ok(());
+        }
+        let Some(_probe) = writes.probe() else {
+            return if writes.fail() {
+                Err(Error::Unwritable)
+            } else {
+                Ok(())
+            };
+        };
+        let mut transaction = self.database.begin().await?;
+        transaction.lock("outbox").await?;
+        transaction.commit().await
     }
 }
 
-async fn open_file(path: &Path, options: &Options) -> Result<Database> {
+async fn open_file(path: &Path, options: &Options, writes: &Arc<Writes>) -> Result<Pools> {
     let wait = Duration::from_millis(options.busy_timeout_ms);
     keep_private(path)?;
     let writing = SqliteConnectOptions::new()
@@ -114,18 +134,30 @@ async fn open_file(path: &Path, options: &Options) -> Result<Database> {
         .foreign_keys(true)
         .busy_timeout(wait);
     let reading = writing.clone().read_only(true);
-    let pool = SqlitePoolOptions::new().acquire_timeout(wait);
+    // A file does not go away: connections stay, and with them what reading beside a full disk
+    // needs. Only those in doubt are closed.
+    let pool = SqlitePoolOptions::new()
+        .acquire_timeout(wait)
+        .idle_timeout(None)
+        .max_lifetime(None);
+    let writes = Arc::clone(writes);
     let writer = pool.clone().max_connections(1);
-    let readers = pool.max_connections(options.connections_max);
+    let writer = writer.after_release(move |connection, _| {
+        let writes = Arc::clone(&writes);
+        Box::pin(async move { writes.keeps_sqlite(connection).await })
+    });
+    let readers = pool
+        .max_connections(options.connections_max)
+        .min_connections(1);
     let writer = writer.connect_with(writing).await?;
     migrator().run(&writer).await.map_err(newer)?;
-    Ok(Database::Sqlite {
+    Ok(Pools::Sqlite {
         writer,
         readers: readers.connect_with(reading).await?,
     })
 }
 
-async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
+async fn open_postgres(url: &str, options: &Options) -> Result<Pools> {
     let wait = Duration::from_millis(options.busy_timeout_ms);
     let lock_timeout = format!("{}ms", options.busy_timeout_ms);
     let connect = PgConnectOptions::from_str(url)?
@@ -135,10 +167,11 @@ async fn open_postgres(url: &str, options: &Options) -> Result<Database> {
     let writing = options.connections_max - reading;
     let pool = PgPoolOptions::new().acquire_timeout(wait);
     let writers = pool.clone().max_connections(writing.max(1));
+    let writers = writers.after_release(|connection, _| Box::pin(keeps_postgres(connection)));
     let writers = writers.connect_with(connect.clone()).await?;
     migrator().run(&writers).await.map_err(newer)?;
     let readers = pool.max_connections(reading.max(1));
-    Ok(Database::Postgres {
+    Ok(Pools::Postgres {
         writers,
         readers: readers.connect_with(connect).await?,
     })

@@ -76,8 +76,12 @@ impl Metadata {
                  WHERE token_sha256 = $1 AND last_used_at < $2")
             .bind(token_sha256)
             .bind(now);
-            self.database.run(note).await?;
-            session.last_used_at = stored(now);
+            match self.database.run(note).await {
+                Ok(_) => session.last_used_at = stored(now),
+                // Reads go on while nothing can be written; the next use is noted instead.
+                Err(Error::Unavailable(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(Some((session, user_of(&row)?)))
     }

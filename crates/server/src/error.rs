@@ -119,7 +119,7 @@ impl ApiError {
 }
 
 /// Seconds told to clients where nothing better is known.
-const RETRY_AFTER_S: u64 = 1;
+pub const RETRY_AFTER_S: u64 = 1;
 
 impl From<usage::Error> for ApiError {
     /// Paths of the server's files and what its system says are for the log alone.

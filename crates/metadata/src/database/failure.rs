@@ -41,14 +41,15 @@ const UNIQUES: &[Unique] = unique! {
     "webhooks_callbacks_unique", "webhooks.organization_id", "webhook for callbacks";
 };
 
-/// SQLite: busy and locked, with their extended codes in the higher bytes.
-const SQLITE_BUSY: [i64; 2] = [5, 6];
-/// SQLite: read-only, input or output failed, full, cannot open.
-const SQLITE_UNAVAILABLE: [i64; 4] = [8, 10, 13, 14];
+/// SQLite: busy, locked, and a race for the lock, with their extended codes in the higher bytes.
+const SQLITE_BUSY: [i64; 3] = [5, 6, 15];
+/// SQLite: no permission, read-only, input or output failed, full, cannot open.
+const SQLITE_UNAVAILABLE: [i64; 5] = [3, 8, 10, 13, 14];
 /// PostgreSQL: lock not available, deadlock, serialization, statement cancelled by its time limit.
 const POSTGRES_BUSY: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
-/// PostgreSQL: classes of lost connections, exhausted resources and shutdown.
-const POSTGRES_UNAVAILABLE: [&str; 3] = ["08", "53", "57"];
+/// PostgreSQL: classes of lost connections, exhausted resources, shutdown and failures of its
+/// system, and a server that only reads.
+const POSTGRES_UNAVAILABLE: [&str; 5] = ["08", "53", "57", "58", "25006"];
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -57,7 +58,10 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unavailable(error),
+            | sqlx::Error::WorkerCrashed
+            // The state of a connection was not what it should be; it is closed.
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::InvalidSavePointStatement => Self::Unavailable(error),
             sqlx::Error::Database(refusal) => {
                 named(refusal.as_ref()).unwrap_or_else(|| classed(error))
             }
@@ -113,10 +117,11 @@ fn classed(error: sqlx::Error) -> Error {
             SQLITE_UNAVAILABLE.contains(&primary),
         )
     } else {
-        let class = code.get(..2).unwrap_or_default();
         (
             POSTGRES_BUSY.contains(&code.as_str()),
-            POSTGRES_UNAVAILABLE.contains(&class),
+            POSTGRES_UNAVAILABLE
+                .iter()
+                .any(|class| code.starts_with(class)),
         )
     };
     match (busy, unavailable) {

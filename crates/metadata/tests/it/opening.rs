@@ -13,11 +13,11 @@ async fn what_was_committed_is_there_after_opening_again() {
     let metadata = Metadata::open(options.clone()).await.unwrap();
     let world = World::create(metadata).await;
     world.metadata.close().await;
-    let closed = world.metadata.ping().await.unwrap_err();
+    let closed = world.metadata.check_ready().await.unwrap_err();
     assert_eq!(closed.kind(), Kind::Unavailable);
 
     let again = Metadata::open(options).await.unwrap();
-    again.ping().await.unwrap();
+    again.check_ready().await.unwrap();
     let snapshot = again.snapshot_for(world.sub).await.unwrap();
     assert_eq!((snapshot.revision(), snapshot.root()), (1, world.root));
 }

@@ -15,6 +15,7 @@ mod damage;
 mod demo;
 mod events;
 mod exports;
+mod full_disk;
 mod harness;
 mod import;
 mod keys;
