@@ -1,4 +1,4 @@
-//! The organizations that lie under another at an instant, as the start of a statement.
+//! The organizations that lie under others at an instant, as the start of a statement.
 
 /// Prefixes a statement with `below(id)`: the organization `$1` and everything under it at `$2`.
 macro_rules! below {
@@ -16,4 +16,20 @@ macro_rules! below {
     };
 }
 
-pub(crate) use below;
+/// The same as `nearest(id, edges)`: how many edges lie between.
+macro_rules! nearest {
+    ($rest:literal) => {
+        concat!(
+            "WITH RECURSIVE nearest(id, edges) AS (
+                 SELECT CAST($1 AS TEXT), 0
+                 UNION
+                 SELECT edge.child_id, nearest.edges + 1 FROM organization_edges edge
+                 JOIN nearest ON edge.parent_id = nearest.id
+                 WHERE edge.ended_revision IS NULL AND edge.valid_from <= $2 AND edge.valid_to > $2
+             ) ",
+            $rest
+        )
+    };
+}
+
+pub(crate) use {below, nearest};

@@ -195,6 +195,11 @@ fn migrator() -> Migrator {
         ),
         (6, "turns", include_str!("../migrations/0006_turns.sql")),
         (
+            7,
+            "subjects",
+            include_str!("../migrations/0007_subjects.sql"),
+        ),
+        (
             11,
             "meters of accounts",
             include_str!("../migrations/0011_meters_of_accounts.sql"),

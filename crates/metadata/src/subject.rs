@@ -1,21 +1,26 @@
 //! Subjects: names for what events say they are about.
+//!
+//! A subject belongs to the organization that named it and is seen from there and from above, like
+//! everything else. Several organizations may name one key; who sees more than one reads its own,
+//! else the nearest below.
 
 use domain::Timestamp;
-use domain::ids::AccountId;
+use domain::ids::OrganizationId;
 use domain::limits::ATTRIBUTE_BYTES_MAX;
 
-use crate::account;
+use crate::below::{below, nearest};
 use crate::check;
-use crate::database::{Row, sql};
+use crate::database::{Row, Statement, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
+use crate::organization;
 use crate::page::{Page, PageRequest};
 
-/// A subject of an account.
+/// A subject of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
-    /// Account it belongs to.
-    pub account: AccountId,
+    /// Organization that named it.
+    pub organization: OrganizationId,
     /// The text events carry as `subject`.
     pub key: String,
     /// Name for people.
@@ -27,10 +32,10 @@ pub struct Subject {
 }
 
 impl Metadata {
-    /// Creates the subject or sets its display name.
+    /// Creates the organization's subject or sets its display name.
     pub async fn put_subject(
         &self,
-        account: AccountId,
+        organization: OrganizationId,
         key: &str,
         display_name: Option<&str>,
         now: Timestamp,
@@ -42,14 +47,14 @@ impl Metadata {
         }
         display_name.map_or(Ok(()), |name| check::name("displayName", name))?;
         let mut transaction = self.database.begin().await?;
-        account::must_exist(&mut transaction, account).await?;
+        organization::must_exist(&mut transaction, organization).await?;
         let statement = sql("INSERT INTO subjects
-                 (account_id, subject_key, display_name, created_at, updated_at)
+                 (organization_id, subject_key, display_name, created_at, updated_at)
              VALUES ($1, $2, $3, $4, $4)
-             ON CONFLICT (account_id, subject_key) DO UPDATE
+             ON CONFLICT (organization_id, subject_key) DO UPDATE
                  SET display_name = excluded.display_name, updated_at = excluded.updated_at
              RETURNING *")
-        .bind(account)
+        .bind(organization)
         .bind(key)
         .bind(display_name)
         .bind(now);
@@ -58,36 +63,87 @@ impl Metadata {
         subject_of(&row.ok_or_else(|| Error::not_found("subject", key))?)
     }
 
-    /// The subject with this key.
-    pub async fn find_subject(&self, account: AccountId, key: &str) -> Result<Option<Subject>> {
-        let statement = sql("SELECT * FROM subjects WHERE account_id = $1 AND subject_key = $2")
-            .bind(account)
-            .bind(key);
+    /// The subject with this key that `requester` sees at `at`: its own, else the nearest below.
+    ///
+    /// The nearest is the one with the fewest edges between; of equally near ones the one whose
+    /// organization has the least id.
+    pub async fn find_subject(
+        &self,
+        requester: OrganizationId,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<Option<Subject>> {
+        let statement = nearest_of(requester, key, at);
         let row = self.database.read().one(statement).await?;
         row.as_ref().map(subject_of).transpose()
     }
 
-    /// The subjects of an account, by key.
+    /// Removes the subject that [`Self::find_subject`] gives; tells which it was.
+    pub async fn delete_subject(
+        &self,
+        requester: OrganizationId,
+        key: &str,
+        at: Timestamp,
+    ) -> Result<Option<Subject>> {
+        let mut transaction = self.database.begin().await?;
+        let Some(row) = transaction.one(nearest_of(requester, key, at)).await? else {
+            return Ok(None);
+        };
+        let subject = subject_of(&row)?;
+        let statement = sql("DELETE FROM subjects WHERE organization_id = $1 AND subject_key = $2")
+            .bind(subject.organization)
+            .bind(key);
+        transaction.run(statement).await?;
+        transaction.commit().await?;
+        Ok(Some(subject))
+    }
+
+    /// The subjects of the organizations that lie under `requester` at `at` and its own, by key
+    /// and organization.
     pub async fn list_subjects(
         &self,
-        account: AccountId,
+        requester: OrganizationId,
+        at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Subject>> {
-        let statement = sql("SELECT * FROM subjects
-             WHERE account_id = $1 AND ($2 IS NULL OR subject_key > $2)
-             ORDER BY subject_key LIMIT $3")
-        .bind(account)
-        .bind(page.after())
+        let (organization, key) = page.after().map(place).transpose()?.unzip();
+        let statement = sql(below!(
+            "SELECT s.* FROM below JOIN subjects s ON s.organization_id = below.id
+             WHERE $3 IS NULL OR s.subject_key > $3
+                 OR (s.subject_key = $3 AND s.organization_id > $4)
+             ORDER BY s.subject_key, s.organization_id LIMIT $5"
+        ))
+        .bind(requester)
+        .bind(at)
+        .bind(key)
+        .bind(organization)
         .bind(page.rows());
         let rows = self.database.read().all(statement).await?;
         let subjects = rows.iter().map(subject_of).collect::<Result<_>>()?;
-        Ok(page.cut(subjects, |subject: &Subject| subject.key.clone()))
+        let place = |subject: &Subject| format!("{} {}", subject.organization, subject.key);
+        Ok(page.cut(subjects, place))
     }
+}
+
+/// Organization and key of the subject a cursor names.
+fn place(cursor: &str) -> Result<(&str, &str)> {
+    let refused = || Error::invalid("cursor", "is not a cursor of this list");
+    cursor.split_once(' ').ok_or_else(refused)
+}
+
+fn nearest_of(requester: OrganizationId, key: &str, at: Timestamp) -> Statement {
+    sql(nearest!(
+        "SELECT s.* FROM nearest JOIN subjects s ON s.organization_id = nearest.id
+         WHERE s.subject_key = $3 ORDER BY nearest.edges, nearest.id LIMIT 1"
+    ))
+    .bind(requester)
+    .bind(at)
+    .bind(key)
 }
 
 fn subject_of(row: &Row) -> Result<Subject> {
     Ok(Subject {
-        account: row.get("account_id")?,
+        organization: row.get("organization_id")?,
         key: row.get("subject_key")?,
         display_name: row.maybe("display_name")?,
         created_at: row.get("created_at")?,

@@ -67,6 +67,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(meters::query_meter, meters::post_query_meter))
         .routes(routes!(subjects::put_subjects, subjects::list_subjects))
+        .routes(routes!(subjects::get_subject, subjects::delete_subject))
         .merge(control_routes())
         .merge(metering_routes())
         .merge(export_routes())

@@ -2,9 +2,10 @@
 
 use domain::kind::Kind;
 use metadata::{Error, Metadata, Options};
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 
-use crate::world::World;
+use crate::world::{World, at};
 
 #[tokio::test]
 async fn what_was_committed_is_there_after_opening_again() {
@@ -63,4 +64,83 @@ async fn secrets_are_neither_printed_nor_readable_by_others() {
     metadata.close().await;
     let secret = Options::postgres("postgres://user:secret@localhost/db");
     assert!(!format!("{secret:?}").contains("secret"));
+}
+
+/// A database file as a release with `schema` left it.
+async fn of_schema(path: &std::path::Path, schema: i64) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(path);
+    let raw = SqlitePool::connect_with(options.create_if_missing(true));
+    let raw = raw.await.unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+    let all = Migrator::new(std::path::Path::new(folder)).await.unwrap();
+    let old = all.iter().filter(|one| one.version <= schema).cloned();
+    let old = Migrator::with_migrations(old.collect());
+    old.run(&raw).await.unwrap();
+    raw
+}
+
+#[tokio::test]
+async fn subjects_of_an_older_release_go_to_the_root_and_archived_credentials_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metadata.db");
+    let raw = of_schema(&path, 6).await;
+    let root = domain::ids::OrganizationId::from_random(1);
+    let account = domain::ids::AccountId::from_random(1);
+    let gone = domain::ids::OrganizationId::from_random(2);
+    let statements = [
+        format!("INSERT INTO accounts VALUES ('{account}', '{root}', 0, 1)"),
+        format!(
+            "INSERT INTO organizations VALUES
+            ('{root}', '{account}', 'production', 0, NULL, NULL, 1)"
+        ),
+        format!(
+            "INSERT INTO organizations VALUES
+            ('{gone}', '{account}', 'sandbox', 0, 5000000, 3, 2)"
+        ),
+        format!("INSERT INTO subjects VALUES ('{account}', 'ann', 'Ann', 1, 2)"),
+        format!(
+            "INSERT INTO api_keys VALUES ('k', '{}', 'k', '{gone}', 'owner',
+            NULL, NULL, NULL, NULL, 0)",
+            "01".repeat(32)
+        ),
+        format!(
+            "INSERT INTO users VALUES ('u', 'bob', '', '{gone}', 'active', FALSE,
+            '', '', '[]', 0, 0)"
+        ),
+        format!(
+            "INSERT INTO sessions VALUES ('{}', 'u', 0, 0)",
+            "02".repeat(32)
+        ),
+    ];
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe(statement))
+            .execute(&raw)
+            .await
+            .unwrap();
+    }
+    raw.close().await;
+    let metadata = Metadata::open(Options::file(&path)).await.unwrap();
+    let subject = metadata
+        .find_subject(root, "ann", at(0))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (subject.organization, subject.display_name.as_deref()),
+        (root, Some("Ann"))
+    );
+    assert!(
+        metadata
+            .find_subject(gone, "ann", at(0))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    metadata.close().await;
+    let raw = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path));
+    let raw = raw.await.unwrap();
+    let ended = "SELECT k.revoked_at, u.status, (SELECT count(*) FROM sessions)
+        FROM api_keys k, users u";
+    let ended: (i64, String, i64) = sqlx::query_as(ended).fetch_one(&raw).await.unwrap();
+    assert_eq!(ended, (5_000_000, "disabled".to_owned(), 0));
 }

@@ -79,7 +79,7 @@ async fn filled(metadata: Metadata) -> World {
         let key = format!("subject {number}");
         let subject = world
             .metadata
-            .put_subject(world.account, &key, Some("x"), at(0));
+            .put_subject(world.root, &key, Some("x"), at(0));
         subject.await.unwrap();
     }
     world
@@ -118,7 +118,7 @@ pub(crate) async fn every_list_comes_in_pages_without_gaps_or_repeats(metadata: 
         (rates.len(), distinct(&rates, |one| one.rate.id.to_string())),
         (5, 5)
     );
-    let subjects = walk(async |page| metadata.list_subjects(account, &page).await).await;
+    let subjects = walk(async |page| metadata.list_subjects(root, now, &page).await).await;
     assert_eq!(
         (subjects.len(), distinct(&subjects, |one| one.key.clone())),
         (7, 7)

@@ -1,11 +1,16 @@
 //! `/api/v1/subjects`: names for what events say they are about.
+//!
+//! A subject belongs to the organization that named it. Who sees several of one key reads its own,
+//! else the nearest below.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
+use domain::ids::OrganizationId;
 use domain::limits::{ATTRIBUTE_BYTES_MAX, NAME_CHARS_MAX};
 use metadata::Subject;
 use serde::{Deserialize, Serialize};
@@ -51,6 +56,9 @@ impl SubjectIn {
 #[serde(rename_all = "camelCase")]
 pub struct SubjectOut {
     key: String,
+    /// The organization that named it.
+    #[schema(value_type = String)]
+    organization: OrganizationId,
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
     #[schema(value_type = String)]
@@ -63,6 +71,7 @@ impl From<Subject> for SubjectOut {
     fn from(subject: Subject) -> Self {
         Self {
             key: subject.key,
+            organization: subject.organization,
             display_name: subject.display_name,
             created_at: subject.created_at,
             updated_at: subject.updated_at,
@@ -70,7 +79,7 @@ impl From<Subject> for SubjectOut {
     }
 }
 
-/// Creates subjects or sets their display names.
+/// Creates subjects of the caller's organization or sets their display names.
 #[utoipa::path(
     post, path = "/api/v1/subjects", tag = "usage",
     request_body = Vec<SubjectIn>,
@@ -85,7 +94,7 @@ pub async fn put_subjects(
     caller: Caller,
     Json(sent): Json<Vec<SubjectIn>>,
 ) -> ApiResult<Json<Vec<SubjectOut>>> {
-    caller.may(Permission::Declare)?;
+    let own = caller.may(Permission::Declare)?;
     if sent.len() > SUBJECTS_MAX {
         let message = format!("{} subjects: expected at most {SUBJECTS_MAX}", sent.len());
         return Err(ApiError::invalid(message));
@@ -94,15 +103,13 @@ pub async fn put_subjects(
     let mut put = Vec::with_capacity(sent.len());
     for subject in sent {
         let name = subject.display_name.as_deref();
-        let subject = app
-            .metadata
-            .put_subject(caller.account, &subject.key, name, app.now());
+        let subject = app.metadata.put_subject(own, &subject.key, name, app.now());
         put.push(subject.await?.into());
     }
     Ok(Json(put))
 }
 
-/// Lists the account's subjects by key.
+/// Lists the subjects of the caller's organization and of everything under it, by key.
 ///
 /// The header `Link` names the next page, where there is one.
 #[utoipa::path(
@@ -119,13 +126,51 @@ pub async fn list_subjects(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    caller.may(Permission::Read)?;
+    let requester = caller.may(Permission::Read)?;
     let sent = Parameters::parse(query.as_deref());
     let page = app
         .metadata
-        .list_subjects(caller.account, &sent.page()?)
+        .list_subjects(requester, app.now(), &sent.page()?)
         .await?;
     let subjects: Vec<SubjectOut> = page.items.into_iter().map(SubjectOut::from).collect();
     let link = next_link("/api/v1/subjects", page.next);
     Ok((link, Json(subjects)).into_response())
+}
+
+/// Gives the subject of a key: the caller's own, else the nearest below.
+#[utoipa::path(
+    get, path = "/api/v1/subjects/{key}", tag = "usage", params(("key" = String, Path)),
+    responses((status = 200, body = SubjectOut), (status = 401), (status = 403), (status = 404)),
+    security(("bearer" = []), ("key" = []), ("session" = []))
+)]
+pub async fn get_subject(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(key): Path<String>,
+) -> ApiResult<Json<SubjectOut>> {
+    let requester = caller.may(Permission::Read)?;
+    let found = app.metadata.find_subject(requester, &key, app.now());
+    let found = found.await?.ok_or_else(no_subject)?;
+    Ok(Json(found.into()))
+}
+
+/// Removes the subject that `GET` of the same path gives to who may declare there.
+#[utoipa::path(
+    delete, path = "/api/v1/subjects/{key}", tag = "usage", params(("key" = String, Path)),
+    responses((status = 204), (status = 401), (status = 403), (status = 404)),
+    security(("bearer" = []), ("key" = []), ("session" = []))
+)]
+pub async fn delete_subject(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(key): Path<String>,
+) -> ApiResult<StatusCode> {
+    let requester = caller.may(Permission::Declare)?;
+    let deleted = app.metadata.delete_subject(requester, &key, app.now());
+    deleted.await?.ok_or_else(no_subject)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn no_subject() -> ApiError {
+    ApiError::not_found("subject")
 }
