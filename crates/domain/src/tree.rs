@@ -152,6 +152,16 @@ impl Scope {
         Self { entries }
     }
 
+    /// What lies inside either scope.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut entries = [self.entries.as_slice(), other.entries.as_slice()].concat();
+        entries.sort_by_key(|entry| (entry.organization, entry.range.start, entry.range.end));
+        Self {
+            entries: join_overlaps(entries),
+        }
+    }
+
     /// Whether usage of `organization` at `time` lies inside.
     pub fn contains(&self, organization: OrganizationId, time: Timestamp) -> bool {
         let first = self
@@ -282,6 +292,25 @@ mod tests {
         assert_eq!(shared.organizations(), [organization(2), organization(3)]);
         let at = |second| shared.contains(organization(3), Timestamp::from_second(second).unwrap());
         assert!(!at(9) && at(10) && at(19) && !at(20) && !at(30));
+    }
+
+    #[test]
+    fn either_scope_is_enough_for_their_union() {
+        let edges = [
+            edge(2, 1, Some(10), None),
+            edge(3, 2, None, None),
+            edge(4, 1, None, None),
+        ];
+        let scope = |number| Scope::under(organization(number), &edges);
+        let both = scope(2).union(&scope(4));
+        let all: Vec<_> = [2, 3, 4].into_iter().map(organization).collect();
+        assert_eq!(both.organizations(), all);
+        assert_eq!(both, scope(4).union(&scope(2)));
+        // What the wider one sees from a date on, the narrower one sees always.
+        assert_eq!(
+            scope(1).union(&scope(2)).only(organization(2)),
+            scope(2).only(organization(2))
+        );
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use domain::Timestamp;
 use domain::ids::{KeyId, OrganizationId};
 
-use crate::below::below;
+use crate::below::{Tops, below};
 use crate::check;
-use crate::database::{Row, Transaction, either, sql};
+use crate::database::{Row, Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
 use crate::organization;
@@ -119,7 +119,7 @@ impl Metadata {
     /// The keys of the organizations that lie under `requester` at `at` and its own, by id.
     pub async fn list_keys(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Key>> {
@@ -127,7 +127,7 @@ impl Metadata {
             "SELECT k.* FROM below JOIN api_keys k ON k.organization_id = below.id
              WHERE $3 IS NULL OR k.id > $3 ORDER BY k.id LIMIT $4"
         ))
-        .bind(requester)
+        .bind(requester.into())
         .bind(at)
         .bind(page.after())
         .bind(page.rows());
@@ -175,6 +175,11 @@ impl Metadata {
         now: Timestamp,
     ) -> Result<Key> {
         let mut transaction = self.database.begin().await?;
+        // The organization first, as whoever archives it does.
+        let statement = sql("SELECT * FROM api_keys WHERE id = $1").bind(id);
+        let row = transaction.one(statement).await?;
+        let key = key_of(&row.ok_or_else(|| Error::not_found("key", id))?)?;
+        organization::must_exist(&mut transaction, key.organization).await?;
         let old = locked(&mut transaction, id).await?;
         if old.state(now) != KeyState::Live {
             return Err(Error::invalid("key", "is no longer live"));
@@ -242,6 +247,14 @@ async fn end(transaction: &mut Transaction, id: KeyId, at: Timestamp) -> Result<
     .bind(at);
     let row = transaction.one(statement).await?;
     key_of(&row.ok_or_else(|| Error::not_found("key", id))?)
+}
+
+/// Lets every key of an organization end at an instant, unless it ends earlier already.
+pub(crate) fn end_all(organization: OrganizationId, at: Timestamp) -> Statement {
+    sql("UPDATE api_keys SET revoked_at = $2
+         WHERE organization_id = $1 AND (revoked_at IS NULL OR revoked_at > $2)")
+    .bind(organization)
+    .bind(at)
 }
 
 fn key_of(row: &Row) -> Result<Key> {

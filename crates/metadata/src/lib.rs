@@ -32,6 +32,7 @@ mod user;
 mod webhook;
 
 pub use account::{Account, NewAccount};
+pub use below::Tops;
 pub use error::{Error, Result};
 pub use export::{
     ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export,

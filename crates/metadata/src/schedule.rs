@@ -6,7 +6,7 @@ use domain::Timestamp;
 use domain::ids::{OrganizationId, ScheduleId, UserId};
 use domain::schedule::{Period, Rhythm};
 
-use crate::below::below;
+use crate::below::{Tops, below};
 use crate::check;
 use crate::database::{Row, Transaction, either, sql, word};
 use crate::error::{Error, Result};
@@ -143,7 +143,7 @@ impl Metadata {
     /// The schedules of the organizations that lie under `requester` at `at` and its own, by id.
     pub async fn list_schedules(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Schedule>> {
@@ -151,7 +151,7 @@ impl Metadata {
             "SELECT s.* FROM below JOIN export_schedules s ON s.organization_id = below.id
              WHERE $3 IS NULL OR s.id > $3 ORDER BY s.id LIMIT $4"
         ))
-        .bind(requester)
+        .bind(requester.into())
         .bind(at)
         .bind(page.after())
         .bind(page.rows());

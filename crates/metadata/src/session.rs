@@ -1,7 +1,7 @@
 //! Login sessions, known by the SHA-256 of their token.
 
 use domain::Timestamp;
-use domain::ids::UserId;
+use domain::ids::{OrganizationId, UserId};
 
 use crate::database::{Row, Statement, sql, stored};
 use crate::error::{Error, Result};
@@ -109,6 +109,12 @@ pub(crate) fn end_all(user: UserId, kept: Option<&[u8; 32]>) -> Statement {
     sql("DELETE FROM sessions WHERE user_id = $1 AND ($2 IS NULL OR token_sha256 <> $2)")
         .bind(user)
         .bind(kept)
+}
+
+/// Ends every session of an organization's users.
+pub(crate) fn end_all_of(organization: OrganizationId) -> Statement {
+    sql("DELETE FROM sessions WHERE user_id IN (SELECT id FROM users WHERE organization_id = $1)")
+        .bind(organization)
 }
 
 /// Sessions last used at this instant or before are over.

@@ -8,7 +8,7 @@ use domain::Timestamp;
 use domain::ids::OrganizationId;
 use domain::limits::ATTRIBUTE_BYTES_MAX;
 
-use crate::below::{below, nearest};
+use crate::below::{Tops, below, nearest};
 use crate::check;
 use crate::database::{Row, Statement, sql};
 use crate::error::{Error, Result};
@@ -66,14 +66,14 @@ impl Metadata {
     /// The subject with this key that `requester` sees at `at`: its own, else the nearest below.
     ///
     /// The nearest is the one with the fewest edges between; of equally near ones the one whose
-    /// organization has the least id.
+    /// organization has the least id. Of several requesters each is one's own.
     pub async fn find_subject(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         key: &str,
         at: Timestamp,
     ) -> Result<Option<Subject>> {
-        let statement = nearest_of(requester, key, at);
+        let statement = nearest_of(requester.into(), key, at);
         let row = self.database.read().one(statement).await?;
         row.as_ref().map(subject_of).transpose()
     }
@@ -81,12 +81,15 @@ impl Metadata {
     /// Removes the subject that [`Self::find_subject`] gives; tells which it was.
     pub async fn delete_subject(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         key: &str,
         at: Timestamp,
     ) -> Result<Option<Subject>> {
         let mut transaction = self.database.begin().await?;
-        let Some(row) = transaction.one(nearest_of(requester, key, at)).await? else {
+        let Some(row) = transaction
+            .one(nearest_of(requester.into(), key, at))
+            .await?
+        else {
             return Ok(None);
         };
         let subject = subject_of(&row)?;
@@ -102,7 +105,7 @@ impl Metadata {
     /// and organization.
     pub async fn list_subjects(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Subject>> {
@@ -113,7 +116,7 @@ impl Metadata {
                  OR (s.subject_key = $3 AND s.organization_id > $4)
              ORDER BY s.subject_key, s.organization_id LIMIT $5"
         ))
-        .bind(requester)
+        .bind(requester.into())
         .bind(at)
         .bind(key)
         .bind(organization)
@@ -131,7 +134,7 @@ fn place(cursor: &str) -> Result<(&str, &str)> {
     cursor.split_once(' ').ok_or_else(refused)
 }
 
-fn nearest_of(requester: OrganizationId, key: &str, at: Timestamp) -> Statement {
+fn nearest_of(requester: Tops, key: &str, at: Timestamp) -> Statement {
     sql(nearest!(
         "SELECT s.* FROM nearest JOIN subjects s ON s.organization_id = nearest.id
          WHERE s.subject_key = $3 ORDER BY nearest.edges, nearest.id LIMIT 1"

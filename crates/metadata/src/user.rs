@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::ids::{OrganizationId, UserId};
 use domain::limits::NAME_CHARS_MAX;
 
-use crate::below::below;
+use crate::below::{Tops, below};
 use crate::check;
 use crate::database::{Row, Statement, Transaction, json, sql, words};
 use crate::error::{Error, Result};
@@ -142,7 +142,7 @@ impl Metadata {
     /// The users of the organizations that lie under `requester` at `at` and its own, by id.
     pub async fn list_users(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<User>> {
@@ -150,7 +150,7 @@ impl Metadata {
             "SELECT u.* FROM below JOIN users u ON u.organization_id = below.id
              WHERE $3 IS NULL OR u.id > $3 ORDER BY u.id LIMIT $4"
         ))
-        .bind(requester)
+        .bind(requester.into())
         .bind(at)
         .bind(page.after())
         .bind(page.rows());
@@ -177,7 +177,8 @@ impl Metadata {
         known(id, self.database.run(statement).await?)
     }
 
-    /// Enables or disables a user; disabling ends every session.
+    /// Enables or disables a user; disabling ends every session. Nobody is enabled in an archived
+    /// organization.
     pub async fn put_user_status(
         &self,
         id: UserId,
@@ -185,6 +186,12 @@ impl Metadata {
         now: Timestamp,
     ) -> Result<()> {
         let mut transaction = self.database.begin().await?;
+        if status == UserStatus::Active {
+            let statement = sql("SELECT organization_id FROM users WHERE id = $1").bind(id);
+            let row = transaction.one(statement).await?;
+            let row = row.ok_or_else(|| Error::not_found("user", id))?;
+            organization::must_exist(&mut transaction, row.get("organization_id")?).await?;
+        }
         let statement = sql("UPDATE users SET status = $2, updated_at = $3 WHERE id = $1")
             .bind(id)
             .bind(status)
@@ -218,6 +225,15 @@ impl Metadata {
         let row = self.database.read().one(statement).await?;
         row.as_ref().map(user_of).transpose()
     }
+}
+
+/// Disables every user of an organization.
+pub(crate) fn disable_all(organization: OrganizationId, now: Timestamp) -> Statement {
+    sql("UPDATE users SET status = $2, updated_at = $3
+         WHERE organization_id = $1 AND status <> $2")
+    .bind(organization)
+    .bind(UserStatus::Disabled)
+    .bind(now)
 }
 
 fn known(id: UserId, affected: u64) -> Result<()> {

@@ -8,7 +8,9 @@ pub mod caller;
 pub mod credential;
 pub mod limiter;
 pub mod password;
+pub mod reach;
 
 pub use cache::Credentials;
 pub use caller::{Caller, Identity, Permission, Who};
 pub use credential::{Presented, is_key, new_key, sha256};
+pub use reach::Reach;

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::ids::{ExportId, OrganizationId};
 use domain::schedule::Period;
 
-use crate::below::below;
+use crate::below::{Tops, below};
 use crate::database::{Row, sql};
 use crate::error::{Error, Result};
 use crate::export::{Artifact, AsOf, Export, ExportFilter, NewExport, Pins, Progress, Scheduled};
@@ -37,7 +37,7 @@ impl Metadata {
     /// first.
     pub async fn list_exports(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         filter: ExportFilter,
         page: &PageRequest,
@@ -51,7 +51,7 @@ impl Metadata {
                  AND ($10 IS NULL OR x.schedule_id = $10)
              ORDER BY x.created_at DESC, x.id DESC LIMIT $5"
         ))
-        .bind(requester)
+        .bind(requester.into())
         .bind(at)
         .bind(after.map(|(created_at, _)| created_at))
         .bind(after.map(|(_, id)| id))

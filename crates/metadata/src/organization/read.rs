@@ -3,8 +3,8 @@
 use domain::Timestamp;
 use domain::ids::OrganizationId;
 
-use crate::below::below;
-use crate::database::{Access, Row, Statement, Transaction, sql};
+use crate::below::{Tops, below};
+use crate::database::{Access, Row, Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
 use crate::organization::{BillingAnchor, Organization, OrganizationAttributes, StoredKind};
@@ -43,10 +43,11 @@ impl Metadata {
     /// The organizations that lie under `requester` at `at` and itself, by id.
     pub async fn list_organizations(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Organization>> {
+        let requester = requester.into();
         let statement = sql(below!(
             "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id,
                  v.name, v.realm_id, v.partner_id, v.anchor_period, v.anchor_day, v.anchor_month,
@@ -59,7 +60,7 @@ impl Metadata {
                  AND e.ended_revision IS NULL AND e.valid_to = 9223372036854775807
              WHERE $3 IS NULL OR o.id > $3 ORDER BY o.id LIMIT $4"
         ))
-        .bind(requester)
+        .bind(requester.clone())
         .bind(at)
         .bind(page.after())
         .bind(page.rows());
@@ -145,9 +146,14 @@ pub(crate) fn attributes_of(row: &Row) -> Result<OrganizationAttributes> {
 }
 
 /// Refuses what names an organization that is not there or takes nothing new.
+///
+/// Whoever archives it waits until the transaction ends, and so finds what it wrote.
 pub(crate) async fn must_exist(transaction: &mut Transaction, id: OrganizationId) -> Result<()> {
-    let statement = sql("SELECT archived_at FROM organizations WHERE id = $1").bind(id);
-    let row = transaction.one(statement).await?;
+    let statement = either(
+        "SELECT archived_at FROM organizations WHERE id = $1",
+        "SELECT archived_at FROM organizations WHERE id = $1 FOR SHARE",
+    );
+    let row = transaction.one(statement.bind(id)).await?;
     let row = row.ok_or_else(|| Error::not_found("organization", id))?;
     match row.maybe::<Timestamp>("archived_at")? {
         Some(_) => Err(Error::invalid("organization", "is archived")),

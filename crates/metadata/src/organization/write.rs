@@ -9,9 +9,12 @@ use crate::account;
 use crate::check;
 use crate::database::{micros, sql};
 use crate::error::{Error, Result};
+use crate::key;
 use crate::organization::{NewOrganization, Organization, OrganizationAttributes, attributes_of};
 use crate::random;
 use crate::revision::Change;
+use crate::session;
+use crate::user;
 
 /// Aliases one organization may have.
 const ALIASES_MAX: usize = 100;
@@ -113,6 +116,8 @@ impl Change {
     }
 
     /// Archives an organization: it stays readable and takes nothing new. Not for a root.
+    ///
+    /// Its keys, users and sessions end with it. What lies under it is not archived.
     pub async fn archive_organization(&mut self, id: OrganizationId) -> Result<()> {
         let current = self.known_organization(id).await?;
         if current.parent.is_none() {
@@ -128,7 +133,10 @@ impl Change {
         .bind(self.now)
         .bind(self.revision)
         .bind(id);
-        self.run(statement).await.map(drop)
+        self.run(statement).await?;
+        self.run(key::end_all(id, self.now)).await?;
+        self.run(session::end_all_of(id)).await?;
+        self.run(user::disable_all(id, self.now)).await.map(drop)
     }
 
     /// The organization, or the error that there is none.

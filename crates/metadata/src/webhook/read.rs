@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::ids::{OrganizationId, WebhookId};
 use domain::webhook::{EventType, Secret};
 
-use crate::below::below;
+use crate::below::{Tops, below};
 use crate::database::{Row, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
@@ -22,7 +22,7 @@ impl Metadata {
     /// The webhooks of the organizations that lie under `requester` at `at` and its own, by id.
     pub async fn list_webhooks(
         &self,
-        requester: OrganizationId,
+        requester: impl Into<Tops>,
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Webhook>> {
@@ -30,7 +30,7 @@ impl Metadata {
             "SELECT w.* FROM below JOIN webhooks w ON w.organization_id = below.id
              WHERE $3 IS NULL OR w.id > $3 ORDER BY w.id LIMIT $4"
         ))
-        .bind(requester)
+        .bind(requester.into())
         .bind(at)
         .bind(page.after())
         .bind(page.rows());

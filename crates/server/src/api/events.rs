@@ -78,10 +78,10 @@ pub async fn ingest_events(
     caller: Caller,
     request: Request,
 ) -> ApiResult<Response> {
-    caller.may(Permission::Write)?;
+    let own = caller.may(Permission::Write)?;
     let form = Form::of(request.headers())?;
     let wanted = Detail::of(request.headers());
-    let receiver = Receiver::new(&app, caller);
+    let receiver = Receiver::new(&app, caller, own);
     if form == Form::Lines {
         return stream::ingest(receiver, request, wanted).await;
     }

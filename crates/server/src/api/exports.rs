@@ -80,12 +80,9 @@ pub async fn list_exports(
     Query(page): Query<PageQuery>,
     Query(asked): Query<ListQuery>,
 ) -> ApiResult<Json<PageOut<ExportOut>>> {
-    let requester = caller.may(Permission::Read)?;
+    let tops = caller.reach(Permission::Read)?.tops.as_slice();
     let (filter, page, now) = (asked.filter(&caller)?, page.request()?, app.now());
-    let found = app
-        .metadata
-        .list_exports(requester, now, filter, &page)
-        .await?;
+    let found = app.metadata.list_exports(tops, now, filter, &page).await?;
     let wire = |export| Some(ExportOut::of(export, &client));
     Ok(Json(PageOut::of(found, wire)))
 }
@@ -149,7 +146,9 @@ async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<Export> {
     let found = found.await?;
     let visible = |export: &Export| {
         let organization = export.request.organization;
-        caller.under(organization, app.now()).is_ok()
+        caller
+            .under(Permission::Read, organization, app.now())
+            .is_ok()
     };
     found
         .filter(visible)

@@ -127,9 +127,9 @@ pub async fn list_keys(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<KeyOut>>> {
-    let requester = caller.may(Permission::Administer)?;
+    let tops = caller.reach(Permission::Administer)?.tops.as_slice();
     let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_keys(requester, now, &page).await?;
+    let found = app.metadata.list_keys(tops, now, &page).await?;
     Ok(Json(PageOut::of(found, |key| Some(KeyOut::of(key, now)))))
 }
 
@@ -165,7 +165,11 @@ pub async fn create_key(
         id: None,
         secret_sha256: sha256(&secret),
         role: fields::role(&body.role).map_err(ApiError::invalid)?,
-        organization: caller.under(body.organization_id.unwrap_or(own), now)?,
+        organization: caller.under(
+            Permission::Administer,
+            body.organization_id.unwrap_or(own),
+            now,
+        )?,
         name: body.name,
         expires_at: body.expires_at,
     };
@@ -244,7 +248,11 @@ pub async fn rotate_key(
 async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<Key> {
     caller.may(Permission::Administer)?;
     let key = app.metadata.find_key(id(text, "key")?).await?;
-    let visible = |key: &Key| caller.under(key.organization, app.now()).is_ok();
+    let visible = |key: &Key| {
+        caller
+            .under(Permission::Administer, key.organization, app.now())
+            .is_ok()
+    };
     key.filter(visible)
         .ok_or_else(|| ApiError::not_found("key"))
 }

@@ -153,7 +153,9 @@ async fn find(app: &App, caller: &Caller, job: &str) -> ApiResult<Export> {
     let visible = |export: &Export| {
         let organization = export.request.organization;
         export.request.source == ExportSource::Vendor
-            && caller.under(organization, app.now()).is_ok()
+            && caller
+                .under(Permission::Read, organization, app.now())
+                .is_ok()
     };
     found
         .filter(visible)

@@ -54,7 +54,10 @@ pub struct OrganizationOut {
 impl OrganizationOut {
     fn of(organization: Organization, caller: &Caller) -> Self {
         let attributes = organization.attributes;
-        let visible = |parent: &OrganizationId| caller.scope.knows(*parent);
+        let visible = |parent: &OrganizationId| {
+            let reach = caller.reach(Permission::Read);
+            reach.is_ok_and(|reach| reach.scope.knows(*parent))
+        };
         Self {
             id: organization.id,
             account_id: organization.account,
@@ -119,12 +122,9 @@ pub async fn list_organizations(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<OrganizationOut>>> {
-    let requester = caller.may(Permission::Read)?;
+    let tops = caller.reach(Permission::Read)?.tops.as_slice();
     let (page, now) = (page.request()?, app.now());
-    let found = app
-        .metadata
-        .list_organizations(requester, now, &page)
-        .await?;
+    let found = app.metadata.list_organizations(tops, now, &page).await?;
     let wire = |organization| Some(OrganizationOut::of(organization, &caller));
     Ok(Json(PageOut::of(found, wire)))
 }
@@ -139,8 +139,7 @@ pub async fn get_organization(
     caller: Caller,
     Path(text): Path<String>,
 ) -> ApiResult<Json<OrganizationOut>> {
-    caller.may(Permission::Read)?;
-    let id = caller.under(id(&text, "organization")?, app.now())?;
+    let id = caller.under(Permission::Read, id(&text, "organization")?, app.now())?;
     answer(&app, &caller, id).await
 }
 
@@ -186,10 +185,10 @@ pub async fn patch_organization(
     Path(text): Path<String>,
     Json(body): Json<OrganizationPatch>,
 ) -> ApiResult<Json<OrganizationOut>> {
-    caller.may(Permission::Administer)?;
     let now = app.now();
-    let id = caller.under(id(&text, "organization")?, now)?;
-    let parent = body.parent_id.map(|parent| caller.under(parent, now));
+    let reached = |id| caller.under(Permission::Administer, id, now);
+    let id = reached(id(&text, "organization")?)?;
+    let parent = body.parent_id.map(reached);
     let mut change = app.metadata.begin_change(now).await?;
     body.put(&mut change, id, parent.transpose()?, now).await?;
     app.commit(change).await?;
@@ -206,13 +205,13 @@ pub async fn archive_organization(
     caller: Caller,
     Path(text): Path<String>,
 ) -> ApiResult<StatusCode> {
-    let own = caller.may(Permission::Administer)?;
-    let id = caller.under(id(&text, "organization")?, app.now())?;
-    if id == own {
+    let now = app.now();
+    let id = caller.under(Permission::Administer, id(&text, "organization")?, now)?;
+    if !caller.is_above(Permission::Administer, id, now) {
         let message = "an organization is archived by one above it";
         return Err(ApiError::new(Code::Forbidden, message));
     }
-    let mut change = app.metadata.begin_change(app.now()).await?;
+    let mut change = app.metadata.begin_change(now).await?;
     change.archive_organization(id).await?;
     app.commit(change).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -255,8 +254,10 @@ impl OrganizationIn {
                 caller.must_be_server_administrator()?;
                 None
             }
-            (false, None) => Some(caller.organization),
-            (false, Some(parent)) => Some(caller.under(parent, app.now())?),
+            (false, None) => Some(caller.may(Permission::Administer)?),
+            (false, Some(parent)) => {
+                Some(caller.under(Permission::Administer, parent, app.now())?)
+            }
         };
         Ok(NewOrganization {
             id: self.id,

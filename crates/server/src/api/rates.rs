@@ -126,5 +126,6 @@ async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<RateRecord> {
 
 fn visible(caller: &Caller, record: &RateRecord) -> bool {
     let organization = record.rate.organization;
-    organization.is_none_or(|organization| caller.scope.knows(organization))
+    let reach = caller.reach(Permission::Read);
+    organization.is_none_or(|organization| reach.is_ok_and(|reach| reach.scope.knows(organization)))
 }

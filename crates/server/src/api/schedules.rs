@@ -35,7 +35,7 @@ pub async fn create_schedule(
     Json(body): Json<ScheduleIn>,
 ) -> ApiResult<(StatusCode, [(HeaderName, String); 1], Json<ScheduleOut>)> {
     caller.may(Permission::Read)?;
-    let (view, now) = (View::newest(&caller), app.now());
+    let (view, now) = (View::newest(&caller)?, app.now());
     let new = body.check(&caller, &view)?;
     let first = new.rhythm.around(utc_date(now));
     plan(&app, &view, &new.export(first)).await?;
@@ -57,9 +57,9 @@ pub async fn list_schedules(
     client: Client,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<ScheduleOut>>> {
-    let requester = caller.may(Permission::Read)?;
+    let tops = caller.reach(Permission::Read)?.tops.as_slice();
     let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_schedules(requester, now, &page).await?;
+    let found = app.metadata.list_schedules(tops, now, &page).await?;
     let wire = |schedule| Some(ScheduleOut::of(schedule, &client));
     Ok(Json(PageOut::of(found, wire)))
 }
@@ -124,7 +124,9 @@ async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<Schedule> {
         .find_schedule(id::<ScheduleId>(text, "schedule")?);
     let visible = |schedule: &Schedule| {
         let organization = schedule.new.organization;
-        caller.under(organization, app.now()).is_ok()
+        caller
+            .under(Permission::Read, organization, app.now())
+            .is_ok()
     };
     let found = found.await?.filter(visible);
     found.ok_or_else(|| ApiError::not_found("schedule"))

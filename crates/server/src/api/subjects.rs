@@ -126,11 +126,11 @@ pub async fn list_subjects(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    let requester = caller.may(Permission::Read)?;
+    let tops = caller.reach(Permission::Read)?.tops.as_slice();
     let sent = Parameters::parse(query.as_deref());
     let page = app
         .metadata
-        .list_subjects(requester, app.now(), &sent.page()?)
+        .list_subjects(tops, app.now(), &sent.page()?)
         .await?;
     let subjects: Vec<SubjectOut> = page.items.into_iter().map(SubjectOut::from).collect();
     let link = next_link("/api/v1/subjects", page.next);
@@ -148,8 +148,8 @@ pub async fn get_subject(
     caller: Caller,
     Path(key): Path<String>,
 ) -> ApiResult<Json<SubjectOut>> {
-    let requester = caller.may(Permission::Read)?;
-    let found = app.metadata.find_subject(requester, &key, app.now());
+    let tops = caller.reach(Permission::Read)?.tops.as_slice();
+    let found = app.metadata.find_subject(tops, &key, app.now());
     let found = found.await?.ok_or_else(no_subject)?;
     Ok(Json(found.into()))
 }
@@ -165,8 +165,8 @@ pub async fn delete_subject(
     caller: Caller,
     Path(key): Path<String>,
 ) -> ApiResult<StatusCode> {
-    let requester = caller.may(Permission::Declare)?;
-    let deleted = app.metadata.delete_subject(requester, &key, app.now());
+    let tops = caller.reach(Permission::Declare)?.tops.as_slice();
+    let deleted = app.metadata.delete_subject(tops, &key, app.now());
     deleted.await?.ok_or_else(no_subject)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -31,9 +31,9 @@ pub async fn list_users(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<UserOut>>> {
-    let requester = caller.may(Permission::Administer)?;
+    let tops = caller.reach(Permission::Administer)?.tops.as_slice();
     let page = page.request()?;
-    let found = app.metadata.list_users(requester, app.now(), &page).await?;
+    let found = app.metadata.list_users(tops, app.now(), &page).await?;
     let mut users = Vec::with_capacity(found.items.len());
     for user in found.items {
         users.push(with_roles(&app, user).await?);
@@ -71,7 +71,8 @@ pub async fn create_user(
     Json(body): Json<UserIn>,
 ) -> ApiResult<(StatusCode, Json<UserMade>)> {
     let own = caller.may(Permission::Administer)?;
-    let organization = caller.under(body.organization_id.unwrap_or(own), app.now())?;
+    let home = body.organization_id.unwrap_or(own);
+    let organization = caller.under(Permission::Administer, home, app.now())?;
     let roles = body.roles(&caller, organization, app.now())?;
     let (new, password) = body.into_new(organization).await?;
     let user = app.metadata.insert_user(new, app.now()).await?;
@@ -138,7 +139,12 @@ async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<User> {
         caller.may(Permission::Administer)?;
     }
     let user = app.metadata.find_user(id).await?;
-    let visible = |user: &User| is_self || caller.under(user.organization, app.now()).is_ok();
+    let visible = |user: &User| {
+        is_self
+            || caller
+                .under(Permission::Administer, user.organization, app.now())
+                .is_ok()
+    };
     user.filter(visible)
         .ok_or_else(|| ApiError::not_found("user"))
 }

@@ -36,9 +36,9 @@ pub async fn list_webhooks(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<WebhookOut>>> {
-    let requester = caller.may(Permission::Administer)?;
+    let tops = caller.reach(Permission::Administer)?.tops.as_slice();
     let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_webhooks(requester, now, &page).await?;
+    let found = app.metadata.list_webhooks(tops, now, &page).await?;
     Ok(Json(PageOut::of(found, |webhook| {
         Some(WebhookOut::of(webhook, now))
     })))
@@ -77,7 +77,11 @@ pub async fn create_webhook(
     let now = app.now();
     let secret = secret(body.secret.as_ref())?;
     let new = NewWebhook {
-        organization: caller.under(body.organization_id.unwrap_or(own), now)?,
+        organization: caller.under(
+            Permission::Administer,
+            body.organization_id.unwrap_or(own),
+            now,
+        )?,
         url: destination(&app, body.url, body.callbacks)?,
         description: body.description,
         event_types: types(&body.event_types)?,
@@ -181,7 +185,11 @@ pub async fn test_webhook(
 async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<Webhook> {
     caller.may(Permission::Administer)?;
     let webhook = app.metadata.find_webhook(id(text, "webhook")?).await?;
-    let visible = |webhook: &Webhook| caller.under(webhook.organization, app.now()).is_ok();
+    let visible = |webhook: &Webhook| {
+        caller
+            .under(Permission::Administer, webhook.organization, app.now())
+            .is_ok()
+    };
     webhook
         .filter(visible)
         .ok_or_else(|| ApiError::not_found("webhook"))

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use domain::ids::OrganizationId;
-use domain::{Timestamp, ids::UserId};
-use metadata::{Key, KeyState, PAGE_LIMIT_MAX, PageRequest, Role, RoleAssignment};
+use domain::Timestamp;
+use domain::ids::{AccountId, OrganizationId};
+use metadata::{ControlSnapshot, Key, KeyState, PAGE_LIMIT_MAX, PageRequest, Role};
 
 use super::caller::{Caller, Identity, Who};
 use super::limiter::Limiter;
+use super::reach::{Grant, Reaches};
 use super::{Presented, sha256};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, Code};
@@ -138,9 +139,9 @@ impl Lookup<'_> {
         let key = key.filter(|key| key.state(self.now) == KeyState::Live);
         let key = key.ok_or_else(unknown)?;
         self.note_use(&key);
-        let (organization, role) = (key.organization, key.role);
-        self.identity(organization, role, Who::Key(key.id), false)
-            .await
+        let (account, control) = self.control(key.organization).await?;
+        let grants = [Grant::own(key.organization, key.role)];
+        self.identity(account, control, &grants, Who::Key(key.id), false)
     }
 
     /// Notes the use apart from the request, which need not wait for it.
@@ -160,34 +161,14 @@ impl Lookup<'_> {
             .use_session(&token_sha256, self.now)
             .await?;
         let (session, user) = used.ok_or_else(unknown)?;
-        let role = self.role_of(user.id, user.organization).await?;
+        let held = self.app.metadata.list_roles(user.id).await?;
+        let (account, control) = self.control(user.organization).await?;
+        let grants = Grant::all(&held, user.organization, &control, self.now);
         let who = Who::Session {
             user: session.user,
             token_sha256,
         };
-        self.identity(user.organization, role, who, user.server_administrator)
-            .await
-    }
-
-    /// The strongest role of a user in an organization, held there or above it.
-    async fn role_of(&self, user: UserId, organization: OrganizationId) -> ApiResult<Role> {
-        let roles = self.app.metadata.list_roles(user).await?;
-        let control = self.app.metadata.snapshot_for(organization).await?;
-        let reaches = |held: &&RoleAssignment| {
-            control
-                .scope_of(held.organization)
-                .contains(organization, self.now)
-        };
-        let strength = |role: &Role| match role {
-            Role::Owner => 3,
-            Role::Operator => 2,
-            Role::Analyst => 1,
-            Role::Writer => 0,
-        };
-        let held = roles.iter().filter(reaches).map(|held| held.role);
-        held.max_by_key(strength).ok_or_else(|| {
-            ApiError::new(Code::Forbidden, "the user has no role in its organization")
-        })
+        self.identity(account, control, &grants, who, user.server_administrator)
     }
 
     async fn local(self, acting_for: Option<&str>) -> ApiResult<Identity> {
@@ -197,8 +178,9 @@ impl Lookup<'_> {
                 .map_err(|error: domain::ids::IdError| ApiError::invalid(error.to_string()))?,
             None => self.first_root().await?,
         };
-        self.identity(organization, Role::Owner, Who::Local, true)
-            .await
+        let (account, control) = self.control(organization).await?;
+        let grants = [Grant::own(organization, Role::Owner)];
+        self.identity(account, control, &grants, Who::Local, true)
     }
 
     /// The root of the oldest account, which is the one of the first start.
@@ -211,29 +193,50 @@ impl Lookup<'_> {
             .ok_or_else(|| ApiError::not_found("account"))
     }
 
-    async fn identity(
-        self,
+    /// The account of an organization, and its control data.
+    async fn control(
+        &self,
         organization: OrganizationId,
-        role: Role,
-        who: Who,
-        server_administrator: bool,
-    ) -> ApiResult<Identity> {
+    ) -> ApiResult<(AccountId, ControlSnapshot)> {
         let metadata = &self.app.metadata;
         let account = metadata.find_account_of(organization).await?;
         let account = account
             .ok_or_else(|| ApiError::not_found("organization"))?
             .id;
-        let control = self.app.control.snapshot(metadata, account).await?;
+        Ok((account, self.app.control.snapshot(metadata, account).await?))
+    }
+
+    fn identity(
+        self,
+        account: AccountId,
+        control: ControlSnapshot,
+        grants: &[Grant],
+        who: Who,
+        server_administrator: bool,
+    ) -> ApiResult<Identity> {
+        let roles = grants.iter().map(|grant| grant.role);
+        let role = roles.max_by_key(|role| strength(*role)).ok_or_else(|| {
+            let message = "the user has no role in its organization and none under it";
+            ApiError::new(Code::Forbidden, message)
+        })?;
         Ok(Identity {
             account,
-            organization,
             role,
             who,
             server_administrator,
-            scope: control.scope_of(organization),
+            reaches: Reaches::new(grants, &control, self.now),
             control,
             limiter: self.limiter,
         })
+    }
+}
+
+fn strength(role: Role) -> u8 {
+    match role {
+        Role::Owner => 3,
+        Role::Operator => 2,
+        Role::Analyst => 1,
+        Role::Writer => 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The caller of a request: who, for which organization, and what they may do there.
+//! The caller of a request: who, and what they may do in which organizations.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use metadata::{ControlSnapshot, Role};
 
 use super::Presented;
 use super::limiter::Limiter;
+use super::reach::{Reach, Reaches};
 use crate::app::App;
 use crate::error::body::Door;
 use crate::error::{ApiError, ApiResult, Code};
@@ -26,11 +27,9 @@ pub struct Caller(pub(super) Arc<Identity>);
 /// What is known of a caller.
 #[derive(Debug)]
 pub struct Identity {
-    /// Account of the organization.
+    /// Account of the organization that owns the credential.
     pub account: AccountId,
-    /// Organization that owns the credential; the namespace of its events.
-    pub organization: OrganizationId,
-    /// What the caller may do there and below.
+    /// The strongest role that counts anywhere.
     pub role: Role,
     /// Whose credential it is.
     pub who: Who,
@@ -38,8 +37,8 @@ pub struct Identity {
     pub server_administrator: bool,
     /// The account's control data, a few seconds old at most.
     pub control: ControlSnapshot,
-    /// The organization and everything under it, by dated edges.
-    pub scope: Scope,
+    /// Where each permission counts.
+    pub(super) reaches: Reaches,
     pub(super) limiter: Arc<Limiter>,
 }
 
@@ -72,6 +71,21 @@ pub enum Permission {
     Administer,
 }
 
+impl Permission {
+    /// Every permission, each at its own number.
+    pub(super) const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Declare, Self::Administer];
+
+    /// Whether a role allows it.
+    pub(super) fn is_allowed(self, role: Role) -> bool {
+        match role {
+            Role::Owner => true,
+            Role::Operator => self != Self::Administer,
+            Role::Writer => self == Self::Write,
+            Role::Analyst => self == Self::Read,
+        }
+    }
+}
+
 impl Deref for Caller {
     type Target = Identity;
 
@@ -81,13 +95,20 @@ impl Deref for Caller {
 }
 
 impl Identity {
-    /// The organization, when the role allows what is asked.
+    /// Where a permission counts, when it does anywhere.
+    pub fn reach(&self, permission: Permission) -> ApiResult<&Reach> {
+        let reach = self.reaches.of(permission);
+        reach.ok_or_else(|| self.forbidden())
+    }
+
+    /// The organization the caller acts for, when a role allows what is asked.
     pub fn may(&self, permission: Permission) -> ApiResult<OrganizationId> {
-        if allows(self.role, permission) {
-            return Ok(self.organization);
-        }
+        self.reach(permission).map(|reach| reach.organization)
+    }
+
+    fn forbidden(&self) -> ApiError {
         let message = format!("the role {} does not allow this", self.role.as_str());
-        Err(ApiError::new(Code::Forbidden, message))
+        ApiError::new(Code::Forbidden, message)
     }
 
     /// Refuses everyone but server administrators.
@@ -99,13 +120,30 @@ impl Identity {
         Err(ApiError::new(Code::Forbidden, message))
     }
 
-    /// An organization that is the caller's or under it at `now`; unknown and foreign ones look
-    /// the same.
-    pub fn under(&self, id: OrganizationId, now: Timestamp) -> ApiResult<OrganizationId> {
-        if self.scope.contains(id, now) {
+    /// An organization where a permission counts at `now`; unknown and foreign ones look the same.
+    pub fn under(
+        &self,
+        permission: Permission,
+        id: OrganizationId,
+        now: Timestamp,
+    ) -> ApiResult<OrganizationId> {
+        if self.reach(permission)?.scope.contains(id, now) {
             return Ok(id);
         }
+        let mut others = Permission::ALL
+            .iter()
+            .filter_map(|one| self.reaches.of(*one));
+        if others.any(|reach| reach.scope.contains(id, now)) {
+            return Err(self.forbidden());
+        }
         Err(ApiError::not_found("organization"))
+    }
+
+    /// Whether an organization lies under one that a permission was given for, and is not such a
+    /// one itself.
+    pub fn is_above(&self, permission: Permission, id: OrganizationId, now: Timestamp) -> bool {
+        self.reach(permission)
+            .is_ok_and(|reach| reach.scope.contains(id, now) && !reach.tops.contains(&id))
     }
 
     /// Refuses everyone who may not declare what the whole account shares: meters and rates.
@@ -117,32 +155,51 @@ impl Identity {
         Err(ApiError::new(Code::Forbidden, message))
     }
 
-    /// An organization the caller sees, by id or alias; unknown and foreign ones look the same.
-    pub fn organization(&self, name_or_id: &str) -> ApiResult<OrganizationId> {
-        let found = self.control.resolve(&self.scope, name_or_id);
+    /// An organization where a permission counts, by id or alias; unknown and foreign ones look the
+    /// same.
+    pub fn organization(
+        &self,
+        permission: Permission,
+        name_or_id: &str,
+    ) -> ApiResult<OrganizationId> {
+        let scope = &self.reach(permission)?.scope;
+        let found = self.control.resolve(scope, name_or_id);
         found
             .map(|organization| organization.id)
             .ok_or_else(|| ApiError::not_found("organization"))
     }
-}
 
-impl Identity {
-    /// What the caller sees, or the part of it that lies under an organization.
+    /// What the caller may read, or the part of it that lies under an organization.
     pub fn scope_under(&self, name_or_id: Option<&str>) -> ApiResult<Scope> {
+        let scope = &self.reach(Permission::Read)?.scope;
         let Some(name_or_id) = name_or_id else {
-            return Ok(self.scope.clone());
+            return Ok(scope.clone());
         };
-        let below = self.control.scope_of(self.organization(name_or_id)?);
-        Ok(below.intersect(&self.scope))
+        let top = self.organization(Permission::Read, name_or_id)?;
+        Ok(self.control.scope_of(top).intersect(scope))
     }
-}
 
-fn allows(role: Role, permission: Permission) -> bool {
-    match role {
-        Role::Owner => true,
-        Role::Operator => permission != Permission::Administer,
-        Role::Writer => permission == Permission::Write,
-        Role::Analyst => permission == Permission::Read,
+    /// The organization that may read all of `wanted`, which lie inside the reach: the one acted
+    /// for, unless they lie under another one that a role was given for.
+    pub fn reader_of(
+        &self,
+        control: &ControlSnapshot,
+        wanted: &[OrganizationId],
+    ) -> ApiResult<OrganizationId> {
+        let reach = self.reach(Permission::Read)?;
+        if reach.tops.len() == 1 || wanted.is_empty() {
+            return Ok(reach.organization);
+        }
+        let covers = |top: &OrganizationId| {
+            let scope = control.scope_of(*top);
+            wanted.iter().all(|id| scope.knows(*id))
+        };
+        let found = reach.tops.iter().copied().find(covers);
+        found.ok_or_else(|| {
+            let message = "organizations lie under several your roles are for: expected ones \
+                           under one of them, ask for the others apart";
+            ApiError::invalid(message)
+        })
     }
 }
 
@@ -172,13 +229,7 @@ mod tests {
 
     #[test]
     fn a_writer_writes_an_analyst_reads_and_only_an_owner_administers() {
-        let all = [
-            Permission::Read,
-            Permission::Write,
-            Permission::Declare,
-            Permission::Administer,
-        ];
-        let row = |role: &Role| all.map(|permission| u8::from(allows(*role, permission)));
+        let row = |role: &Role| Permission::ALL.map(|one| u8::from(one.is_allowed(*role)));
         let roles = [Role::Owner, Role::Operator, Role::Writer, Role::Analyst];
         let table: Vec<_> = roles.iter().map(row).collect();
         assert_eq!(

@@ -27,6 +27,7 @@ mod order;
 mod organizations;
 mod outbox;
 mod rates;
+mod roles;
 mod setup;
 mod subjects;
 mod users;

@@ -14,7 +14,7 @@ use usage::traits::Outcome;
 
 use super::body::{Form, decoded, whole};
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Permission};
 use crate::blocking;
 use crate::config::Limits;
 use crate::error::{ApiError, ApiResult};
@@ -82,12 +82,15 @@ impl Batch {
 pub(super) struct Receiver {
     pub(super) app: Arc<App>,
     caller: Caller,
+    /// The namespace of its events.
+    own: OrganizationId,
     received: domain::Timestamp,
 }
 
 impl Receiver {
-    pub(super) fn new(app: &Arc<App>, caller: Caller) -> Self {
+    pub(super) fn new(app: &Arc<App>, caller: Caller, own: OrganizationId) -> Self {
         Self {
+            own,
             received: app.now(),
             app: Arc::clone(app),
             caller,
@@ -131,8 +134,7 @@ impl Receiver {
     }
 
     async fn decide(&self, drafts: Vec<Checked>, turn: Turn) -> ApiResult<Vec<Outcome>> {
-        let namespace = self.caller.organization;
-        let decided = self.app.intake.accept_in_turn(namespace, drafts, turn);
+        let decided = self.app.intake.accept_in_turn(self.own, drafts, turn);
         let decided = decided.await?;
         self.app.metrics.received(&decided);
         Ok(decided)
@@ -169,7 +171,7 @@ impl Receiver {
 
     fn receipt(&self) -> Receipt<impl Fn(&str) -> Option<OrganizationId>> {
         Receipt {
-            own: self.caller.organization,
+            own: self.own,
             received: self.received,
             resolve: |name: &str| self.writable(name),
         }
@@ -177,8 +179,9 @@ impl Receiver {
 
     /// An organization the caller may write for now.
     fn writable(&self, name: &str) -> Option<OrganizationId> {
-        let found = self.caller.control.resolve(&self.caller.scope, name)?;
-        let lies_below = self.caller.scope.contains(found.id, self.received);
+        let scope = &self.caller.reach(Permission::Write).ok()?.scope;
+        let found = self.caller.control.resolve(scope, name)?;
+        let lies_below = scope.contains(found.id, self.received);
         (lies_below && found.archived_at.is_none()).then_some(found.id)
     }
 }

@@ -15,7 +15,7 @@ use super::as_of;
 use super::view::View;
 use crate::api::metering::request::{CALLBACK_CHARS_MAX, is_callback_url};
 use crate::app::App;
-use crate::auth::{Caller, Who, sha256};
+use crate::auth::{Caller, Permission, Who, sha256};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Days one export may cover.
@@ -142,29 +142,29 @@ impl ExportIn {
         let request_sha256 = Some(self.digest(caller, (first, last), as_of));
         // A repetition is answered although the world may have changed since.
         let before = match &key {
-            Some(key) => {
-                let organization = caller.organization;
-                app.metadata.find_export_by_key(organization, key).await?
-            }
+            Some(key) => earlier(app, caller, key).await?,
             None => None,
         };
-        let is_repeat = before.is_some();
+        let repeated = before.as_ref().map(|before| before.request.organization);
         let is_same = |before: &Export| before.request.request_sha256 == request_sha256;
         if let Some(before) = before.filter(is_same) {
             return Ok(Checked::Repeated(Box::new(before)));
         }
         let view = match as_of {
             Some(as_of) => View::at(app, caller, as_of).await?,
-            None => View::newest(caller),
+            None => View::newest(caller)?,
         };
         let new = NewExport {
             idempotency_key: key,
             as_of,
             request_id: Some(request_id),
             request_sha256,
-            ..self.selection().resolve(&view)?.export(caller, first, last)
+            ..self
+                .selection()
+                .resolve(&view)?
+                .export(caller, &view, (first, last))?
         };
-        if !is_repeat {
+        if repeated != Some(new.organization) {
             plan(app, &view, &new).await?;
         }
         Ok(Checked::New(Box::new(new)))
@@ -218,15 +218,15 @@ impl Selection {
 
 impl Selected {
     /// The request of these days; the row keeps the first and the last one.
-    fn export(self, caller: &Caller, first: Date, last: Date) -> NewExport {
-        NewExport {
+    fn export(self, caller: &Caller, view: &View, days: (Date, Date)) -> ApiResult<NewExport> {
+        Ok(NewExport {
             id: None,
             kind: self.kind,
             source: ExportSource::Own,
-            organization: caller.organization,
+            organization: caller.reader_of(&view.control, &self.parameters.organizations)?,
             user: user(caller),
-            start: first.to_string(),
-            end: last.to_string(),
+            start: days.0.to_string(),
+            end: days.1.to_string(),
             meter: None,
             all_meters: self.kind == ExportKind::JobLevel,
             combined: self.combined,
@@ -237,8 +237,19 @@ impl Selected {
             as_of: None,
             request_id: None,
             request_sha256: None,
+        })
+    }
+}
+
+/// The export that a request with this key made before, for any organization the caller acts for.
+async fn earlier(app: &App, caller: &Caller, key: &str) -> ApiResult<Option<Export>> {
+    for organization in &caller.reach(Permission::Read)?.tops {
+        let found = app.metadata.find_export_by_key(*organization, key).await?;
+        if found.is_some() {
+            return Ok(found);
         }
     }
+    Ok(None)
 }
 
 /// What names stand for, once each: neither their order nor a repetition is another request.

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::as_of;
 use crate::api::artifact;
 use crate::api::client::Client;
-use crate::auth::Caller;
+use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 
 /// An export job.
@@ -238,7 +238,7 @@ pub struct ListQuery {
 impl ListQuery {
     pub(super) fn filter(&self, caller: &Caller) -> ApiResult<ExportFilter> {
         let organization = self.organization.as_deref();
-        let organization = organization.map(|name| caller.organization(name));
+        let organization = organization.map(|name| caller.organization(Permission::Read, name));
         let schedule = self.schedule.as_deref().map(str::parse::<ScheduleId>);
         Ok(ExportFilter {
             status: word("status", self.status.as_deref(), ExportStatus::from_word)?,

@@ -6,7 +6,7 @@ use domain::tree::Scope;
 use metadata::ControlSnapshot;
 
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Control data a request is read with, and what the caller sees of it.
@@ -15,17 +15,17 @@ use crate::error::{ApiError, ApiResult, Code};
 /// watermark names the same organizations and meters for ever.
 #[derive(Debug, Clone)]
 pub(in crate::api) struct View {
-    pub(super) control: ControlSnapshot,
+    pub(in crate::api) control: ControlSnapshot,
     pub(super) scope: Scope,
 }
 
 impl View {
     /// What names stand for now.
-    pub(in crate::api) fn newest(caller: &Caller) -> Self {
-        Self {
+    pub(in crate::api) fn newest(caller: &Caller) -> ApiResult<Self> {
+        Ok(Self {
             control: caller.control.clone(),
-            scope: caller.scope.clone(),
-        }
+            scope: caller.reach(Permission::Read)?.scope.clone(),
+        })
     }
 
     /// What names stood for at a watermark.
@@ -33,7 +33,7 @@ impl View {
         let control = app.metadata.snapshot(caller.account, Some(as_of.revision));
         let control = control.await.map_err(before_account)?;
         Ok(Self {
-            scope: control.scope_of(caller.organization),
+            scope: caller.reach(Permission::Read)?.scope_at(&control),
             control,
         })
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::field::Field;
-use crate::auth::Caller;
+use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 use crate::random;
 use crate::setup::check::{fields, tiers};
@@ -165,7 +165,7 @@ impl RateIn {
         let meter = caller.control.meter(&self.meter);
         let meter = meter.ok_or_else(|| ApiError::not_found("meter"))?;
         if let Some(organization) = self.organization_id {
-            caller.under(organization, now)?;
+            caller.under(Permission::Declare, organization, now)?;
         }
         let root = caller.control.organization(caller.control.root());
         let root_currency = root.map(|root| root.newest().currency.clone());

@@ -107,9 +107,10 @@ impl ScheduleIn {
             parameters,
             callback_url,
         } = self.selection().resolve(view)?;
+        let organization = caller.reader_of(&view.control, &parameters.organizations)?;
         let delay_hours = self.delay_hours.unwrap_or(DELAY_HOURS_DEFAULT);
         Ok(NewSchedule {
-            organization: caller.organization,
+            organization,
             user: user(caller),
             kind,
             combined,

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::password;
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 use crate::setup::check::fields;
 
@@ -175,7 +175,8 @@ fn check_roles(
         )));
     }
     let check = |entry: &RoleIn| {
-        let organization = caller.under(entry.organization_id.unwrap_or(own), now)?;
+        let id = entry.organization_id.unwrap_or(own);
+        let organization = caller.under(Permission::Administer, id, now)?;
         let role = fields::role(&entry.role).map_err(ApiError::invalid)?;
         Ok((organization, role))
     };
@@ -246,7 +247,9 @@ async fn replace_roles(
 ) -> ApiResult<()> {
     let now = app.now();
     for held in app.metadata.list_roles(user).await? {
-        let visible = caller.under(held.organization, now).is_ok();
+        let visible = caller
+            .under(Permission::Administer, held.organization, now)
+            .is_ok();
         if visible && !wanted.contains(&(held.organization, held.role)) {
             app.metadata.delete_role(held).await?;
         }
