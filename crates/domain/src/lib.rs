@@ -14,6 +14,7 @@ pub mod json;
 pub mod kind;
 pub mod limits;
 pub mod meter;
+pub mod name;
 pub mod path;
 pub mod quantity;
 pub mod range;

@@ -1,6 +1,6 @@
 //! What every written text must be like.
 
-use domain::limits::NAME_CHARS_MAX;
+use domain::name;
 
 use crate::error::{Error, Result};
 
@@ -9,9 +9,36 @@ const ECHO_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of an export's parameters: a thousand organizations, as many meters and some columns.
 const PARAMETERS_BYTES_MAX: usize = 256 * 1024;
 
-/// A name: 1 to 255 characters.
+/// A name, by the one rule for all names.
 pub(crate) fn name(field: &'static str, text: &str) -> Result<()> {
-    chars(field, text, 1, NAME_CHARS_MAX)
+    name::check(text).map_err(|error| Error::invalid(field, error.to_string()))
+}
+
+/// A name that takes the place of another; one that stays is not checked again.
+pub(crate) fn renamed(field: &'static str, text: &str, before: &str) -> Result<()> {
+    if text == before {
+        return Ok(());
+    }
+    name(field, text)
+}
+
+/// A text for people that may be empty: so many characters and no mark that names may not hold.
+pub(crate) fn text(field: &'static str, text: &str, most: usize) -> Result<()> {
+    chars(field, text, 0, most)?;
+    name::check_marks(text).map_err(|error| Error::invalid(field, error.to_string()))
+}
+
+/// The same for one that takes the place of another; one that stays is not checked again.
+pub(crate) fn rewritten(
+    field: &'static str,
+    new: &str,
+    before: Option<&str>,
+    most: usize,
+) -> Result<()> {
+    if before == Some(new) {
+        return Ok(());
+    }
+    text(field, new, most)
 }
 
 /// A text of so many characters.

@@ -41,6 +41,7 @@ impl Change {
         if self.lies_already(id, parent, valid).await? {
             return Ok(());
         }
+        self.names(id, None);
         self.cut_edges(id, valid).await?;
         let (valid_from, valid_to) = micros(&valid);
         let statement = sql("INSERT INTO organization_edges

@@ -143,7 +143,9 @@ impl Metadata {
         name: &str,
         expires_at: Option<Timestamp>,
     ) -> Result<Key> {
-        check::name("name", name)?;
+        let before = self.find_key(id).await?;
+        let before = before.ok_or_else(|| Error::not_found("key", id))?;
+        check::renamed("name", name, &before.name)?;
         let statement = sql("UPDATE api_keys SET name = $2, expires_at = $3
              WHERE id = $1 RETURNING *")
         .bind(id)

@@ -9,6 +9,7 @@ mod account;
 mod below;
 mod check;
 mod database;
+mod declaration;
 mod edge;
 mod error;
 mod export;
@@ -33,6 +34,7 @@ mod webhook;
 
 pub use account::{Account, NewAccount};
 pub use below::Tops;
+pub use declaration::{Declaration, Maker};
 pub use error::{Error, Result};
 pub use export::{
     ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export,
@@ -44,7 +46,7 @@ pub use key::{Key, KeyState, NewKey};
 pub use meter::MeterRecord;
 pub use open::{BUSY_TIMEOUT_MS, Metadata, Options, Target};
 pub use organization::{
-    BillingAnchor, BillingPeriod, NewOrganization, Organization, OrganizationAttributes,
+    BillingAnchor, BillingPeriod, EqualName, NewOrganization, Organization, OrganizationAttributes,
 };
 pub use outbox::{
     Delivery, DeliveryState, Due, HOST_FAILURES_MAX, HostNews, NewDelivery, Tried, TryEnd,

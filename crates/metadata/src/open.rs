@@ -200,6 +200,11 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0007_subjects.sql"),
         ),
         (
+            8,
+            "declared",
+            include_str!("../migrations/0008_declared.sql"),
+        ),
+        (
             11,
             "meters of accounts",
             include_str!("../migrations/0011_meters_of_accounts.sql"),

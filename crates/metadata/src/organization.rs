@@ -6,9 +6,13 @@ use domain::tree::OrganizationKind;
 
 use crate::database::{Column, words};
 
+mod edit;
+mod names;
 mod read;
 mod write;
 
+pub use names::EqualName;
+pub(crate) use names::NAME_OR_ALIAS;
 pub(crate) use read::{attributes_of, must_exist};
 
 words! {
@@ -35,7 +39,7 @@ pub struct BillingAnchor {
 /// What may change about an organization, each change from a date on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationAttributes {
-    /// Name for people, up to 255 characters.
+    /// Name for people, up to 255 characters; a new one is unlike those of its siblings.
     pub name: String,
     /// Name in the cost family, 5 to 30 characters, unique over the server.
     pub realm_id: Option<String>,

@@ -1,6 +1,7 @@
 //! The control revision: every change of control data gets the next one.
 
 use domain::Timestamp;
+use domain::ids::OrganizationId;
 
 use crate::database::{Statement, Transaction, sql};
 use crate::error::{Error, Result};
@@ -18,6 +19,8 @@ pub struct Change {
     pub(crate) revision: u64,
     pub(crate) now: Timestamp,
     pub(crate) is_empty: bool,
+    /// Names to be compared with those of siblings at the commit; all of an organization's if none.
+    pub(crate) named: Vec<(OrganizationId, Option<String>)>,
 }
 
 impl Metadata {
@@ -31,6 +34,7 @@ impl Metadata {
             transaction,
             now,
             is_empty: true,
+            named: Vec::new(),
         })
     }
 
@@ -60,10 +64,13 @@ impl Change {
     }
 
     /// Makes the change durable and gives the newest revision, which an empty change leaves as is.
-    pub async fn commit(self) -> Result<u64> {
+    ///
+    /// Refused when a name it gives makes two siblings equal.
+    pub async fn commit(mut self) -> Result<u64> {
         if self.is_empty {
             return Ok(self.revision - 1);
         }
+        self.check_names().await?;
         self.transaction.commit().await?;
         Ok(self.revision)
     }

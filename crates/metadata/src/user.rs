@@ -94,7 +94,7 @@ impl Metadata {
     /// Creates an active user without roles.
     pub async fn insert_user(&self, new: NewUser, now: Timestamp) -> Result<User> {
         check::name("name", &new.name)?;
-        check_profile(&new.profile)?;
+        check_profile(&new.profile, &UserProfile::default())?;
         let id = match new.id {
             Some(id) => id,
             None => UserId::from_random(random::bits()?),
@@ -166,7 +166,9 @@ impl Metadata {
         profile: &UserProfile,
         now: Timestamp,
     ) -> Result<()> {
-        check_profile(profile)?;
+        let before = self.find_user(id).await?;
+        let before = before.ok_or_else(|| Error::not_found("user", id))?;
+        check_profile(profile, &before.profile)?;
         let statement = sql("UPDATE users
              SET first_name = $2, last_name = $3, emails = $4, updated_at = $5 WHERE id = $1")
         .bind(id)
@@ -243,15 +245,22 @@ fn known(id: UserId, affected: u64) -> Result<()> {
     }
 }
 
-fn check_profile(profile: &UserProfile) -> Result<()> {
-    check::chars("firstName", &profile.first_name, 0, NAME_CHARS_MAX)?;
-    check::chars("lastName", &profile.last_name, 0, NAME_CHARS_MAX)?;
+/// Checks a profile; texts that stay as they are were written by a release that took them.
+fn check_profile(profile: &UserProfile, before: &UserProfile) -> Result<()> {
+    let names = [
+        ("firstName", &profile.first_name, &before.first_name),
+        ("lastName", &profile.last_name, &before.last_name),
+    ];
+    for (field, name, before) in names {
+        check::rewritten(field, name, Some(before), NAME_CHARS_MAX)?;
+    }
     if profile.emails.len() > EMAILS_MAX {
         let reason = format!("expected at most {EMAILS_MAX}");
         return Err(Error::invalid("emails", reason));
     }
-    let mut emails = profile.emails.iter();
-    emails.try_for_each(|email| check::name("emails", email))
+    let emails = profile.emails.iter();
+    let mut fresh = emails.filter(|email| !before.emails.contains(email));
+    fresh.try_for_each(|email| check::name("emails", email))
 }
 
 /// The user in a row of `users`.

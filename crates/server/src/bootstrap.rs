@@ -4,8 +4,8 @@ use domain::Timestamp;
 use domain::ids::OrganizationId;
 use domain::tree::OrganizationKind;
 use metadata::{
-    Metadata, NewAccount, NewOrganization, NewUser, OrganizationAttributes, PageRequest, Role,
-    RoleAssignment, UserProfile,
+    Declaration, Maker, Metadata, NewAccount, NewOrganization, NewUser, OrganizationAttributes,
+    PageRequest, Role, RoleAssignment, UserProfile,
 };
 
 use crate::auth::password;
@@ -76,6 +76,13 @@ async fn root(metadata: &Metadata, now: Timestamp) -> metadata::Result<Organizat
     }
     let mut change = metadata.begin_change(now).await?;
     let account = change.insert_account(default_account()).await?;
+    let declaration = Declaration {
+        account: account.id,
+        name: FIRST_ROOT.to_owned(),
+        organization: account.root,
+        maker: Maker::FirstStart,
+    };
+    change.put_declaration(&declaration).await?;
     change.commit().await?;
     Ok(account.root)
 }
@@ -91,4 +98,25 @@ fn default_account() -> NewAccount {
             parent: None,
         },
     }
+}
+
+/// Equal names of siblings that the log names one by one.
+const EQUAL_NAMES_MAX: u32 = 100;
+
+/// Names in the log what an older release let be: siblings of one name.
+pub async fn name_equals(metadata: &Metadata) -> metadata::Result<()> {
+    let equal = metadata.list_equal_names(EQUAL_NAMES_MAX).await?;
+    for one in &equal {
+        tracing::warn!(
+            organization.id = %one.parent,
+            "{} organizations under {} are called {:?}: rename all but one",
+            one.organizations,
+            one.parent,
+            one.name
+        );
+    }
+    if equal.len() == EQUAL_NAMES_MAX as usize {
+        tracing::warn!("more names may be equal: only {EQUAL_NAMES_MAX} are named at a start");
+    }
+    Ok(())
 }

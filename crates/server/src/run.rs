@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::auth::Credentials;
 use crate::auth::credential::KEY_PREFIX;
-use crate::bootstrap::{FirstAdmin, first_start};
+use crate::bootstrap::{self, FirstAdmin, first_start};
 use crate::clock::Clock;
 use crate::config::{Config, Server};
 use crate::connections;
@@ -46,6 +46,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     create_data_dir(&config.server)?;
     let (listener, address) = listen(&config.server).await?;
     let metadata = open_metadata(&config).await?;
+    bootstrap::name_equals(&metadata).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
     let store = store::open(&config, &metadata).await?;
     let lease = Lease::take(&config, &metadata, &clock, &store.readings).await?;

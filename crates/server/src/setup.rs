@@ -10,7 +10,9 @@ pub mod check;
 pub mod diff;
 pub mod form;
 mod home;
+mod present;
 pub mod scalar;
+pub mod stored;
 
 use serde::Deserialize;
 

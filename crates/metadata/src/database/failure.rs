@@ -3,6 +3,7 @@
 use sqlx::error::{DatabaseError, ErrorKind};
 
 use crate::error::Error;
+use crate::organization::NAME_OR_ALIAS;
 
 /// A unique constraint: its name in PostgreSQL, its columns as SQLite tells them, and what for.
 struct Unique {
@@ -12,7 +13,7 @@ struct Unique {
 }
 
 macro_rules! unique {
-    ($($name:literal, $columns:literal, $what:literal;)*) => {
+    ($($name:literal, $columns:literal, $what:expr;)*) => {
         &[$(Unique { name: $name, columns: $columns, what: $what },)*]
     };
 }
@@ -22,7 +23,7 @@ const UNIQUES: &[Unique] = unique! {
     "organizations_id_unique", "organizations.id", "organization id";
     "organizations_realm_unique", "organization_versions.realm_id", "realm id";
     "organizations_alias_unique",
-        "organization_aliases.account_id, organization_aliases.alias", "organization alias";
+        "organization_aliases.account_id, organization_aliases.alias", NAME_OR_ALIAS;
     "meters_id_unique", "meters.account_id, meters.id", "meter id";
     "meters_slug_unique", "meter_versions.account_id, meter_versions.slug", "meter slug";
     "rates_id_unique", "rates.id", "rate id";

@@ -4,7 +4,8 @@ use domain::Timestamp;
 use domain::aggregation::Aggregation;
 use domain::ids::{AccountId, MeterId};
 use domain::limits::{
-    ATTRIBUTE_BYTES_MAX, FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX, SLUG_CHARS_MAX,
+    ATTRIBUTE_BYTES_MAX, FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX, NAME_CHARS_MAX,
+    SLUG_CHARS_MAX,
 };
 use domain::meter::Meter;
 use domain::range::TimeRange;
@@ -20,6 +21,7 @@ impl Change {
     /// Creates a meter in an account; `valid.start` says from when it reads.
     pub async fn insert_meter(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
         check_meter(meter)?;
+        check_texts(meter, None)?;
         account::must_exist(&mut self.transaction, account).await?;
         let statement = sql("INSERT INTO meters (id, account_id, created_at, updated_at)
              VALUES ($1, $2, $3, $3)")
@@ -35,7 +37,8 @@ impl Change {
     /// Refused when it can no longer be rated and a rate prices it.
     pub async fn put_meter(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
         check_meter(meter)?;
-        self.known_meter(account, meter.id).await?;
+        let current = self.known_meter(account, meter.id).await?;
+        check_texts(meter, Some(&current.meter))?;
         let later = self
             .meter_versions(account, meter.id, meter.valid.start)
             .await?;
@@ -193,19 +196,6 @@ fn check_meter(meter: &Meter) -> Result<()> {
         let reason = format!("is {:?}: expected a-z, 0-9, _ and -", meter.slug);
         return Err(Error::invalid("slug", reason));
     }
-    check::name("name", &meter.name)?;
-    check::echo("description", &meter.description)?;
-    let texts = [
-        ("service", &meter.service),
-        ("category", &meter.category),
-        ("feature", &meter.feature),
-        ("unit", &meter.unit),
-        ("scalar.name", &meter.scalar.name),
-        ("scalar.metricCategory", &meter.scalar.metric_category),
-    ];
-    for (field, text) in texts {
-        check::chars(field, text, 0, domain::limits::NAME_CHARS_MAX)?;
-    }
     if meter.scalar.factor == 0 || i64::try_from(meter.scalar.factor).is_err() {
         return Err(Error::invalid("scalar.factor", "expected 1 to 2^63 - 1"));
     }
@@ -216,6 +206,38 @@ fn check_meter(meter: &Meter) -> Result<()> {
         ));
     }
     check_rule(meter)
+}
+
+/// Checks the texts for people; those that stay as they are were written by a release that took
+/// them.
+fn check_texts(meter: &Meter, before: Option<&Meter>) -> Result<()> {
+    if before.is_none_or(|before| before.name != meter.name) {
+        check::name("name", &meter.name)?;
+    }
+    check::echo("description", &meter.description)?;
+    let description = before.map(|before| before.description.as_str());
+    let most = meter.description.len();
+    check::rewritten("description", &meter.description, description, most)?;
+    let texts = |meter: &Meter| {
+        [
+            ("service", meter.service.clone()),
+            ("category", meter.category.clone()),
+            ("feature", meter.feature.clone()),
+            ("unit", meter.unit.clone()),
+            ("scalar.name", meter.scalar.name.clone()),
+            (
+                "scalar.metricCategory",
+                meter.scalar.metric_category.clone(),
+            ),
+        ]
+    };
+    let before = before.map(texts);
+    for (index, (field, text)) in texts(meter).into_iter().enumerate() {
+        let before = before.as_ref().and_then(|texts| texts.get(index));
+        let before = before.map(|(_, text)| text.as_str());
+        check::rewritten(field, &text, before, NAME_CHARS_MAX)?;
+    }
+    Ok(())
 }
 
 fn check_rule(meter: &Meter) -> Result<()> {

@@ -1,16 +1,16 @@
-//! Changes of organizations: new ones, attributes from a date on, aliases, archiving.
+//! Changes of organizations: new ones, aliases, archiving.
 
-use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
 use domain::limits::ORGANIZATIONS_MAX;
 use domain::range::TimeRange;
 
 use crate::account;
 use crate::check;
-use crate::database::{micros, sql};
+use crate::database::sql;
 use crate::error::{Error, Result};
 use crate::key;
-use crate::organization::{NewOrganization, Organization, OrganizationAttributes, attributes_of};
+use crate::organization::edit::check_attributes;
+use crate::organization::{NewOrganization, Organization};
 use crate::random;
 use crate::revision::Change;
 use crate::session;
@@ -50,8 +50,8 @@ impl Change {
         account: AccountId,
         new: NewOrganization,
     ) -> Result<OrganizationId> {
-        check_attributes(&new.attributes, new.parent.is_none())?;
-        check_aliases(&new.aliases)?;
+        check_attributes(&new.attributes, None, new.parent.is_none())?;
+        check_aliases(&new.aliases, &[])?;
         let id = match new.id {
             Some(id) => id,
             None => OrganizationId::from_random(random::bits()?),
@@ -75,30 +75,10 @@ impl Change {
         Ok(id)
     }
 
-    /// Sets the attributes from `since` on (`None`: for all time); equal ones change nothing.
-    pub async fn put_organization(
-        &mut self,
-        id: OrganizationId,
-        attributes: &OrganizationAttributes,
-        since: Option<Timestamp>,
-    ) -> Result<()> {
-        let current = self.known_organization(id).await?;
-        check_attributes(attributes, current.parent.is_none())?;
-        let valid = TimeRange {
-            start: since,
-            end: None,
-        };
-        if self.holds_already(id, attributes, valid).await? {
-            return Ok(());
-        }
-        self.cut_versions(id, valid).await?;
-        self.insert_version(id, attributes, valid).await
-    }
-
     /// Replaces the aliases of an organization; equal ones change nothing.
     pub async fn put_aliases(&mut self, id: OrganizationId, aliases: &[String]) -> Result<()> {
-        check_aliases(aliases)?;
         let current = self.known_organization(id).await?;
+        check_aliases(aliases, &current.aliases)?;
         let gone = |alias: &&String| !aliases.contains(alias);
         for alias in current.aliases.iter().filter(gone) {
             let statement = sql("UPDATE organization_aliases SET ended_revision = $1
@@ -145,78 +125,6 @@ impl Change {
         found.ok_or_else(|| Error::not_found("organization", id))
     }
 
-    async fn holds_already(
-        &mut self,
-        id: OrganizationId,
-        attributes: &OrganizationAttributes,
-        valid: TimeRange,
-    ) -> Result<bool> {
-        let statement = sql("SELECT * FROM organization_versions
-             WHERE organization_id = $1 AND ended_revision IS NULL AND valid_to > $2")
-        .bind(id)
-        .bind(micros(&valid).0);
-        for row in self.transaction.all(statement).await? {
-            if attributes_of(&row)? != *attributes {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Ends what holds from `valid.start` on; what held before it is written again up to there.
-    async fn cut_versions(&mut self, id: OrganizationId, valid: TimeRange) -> Result<()> {
-        let since = micros(&valid).0;
-        let keep = sql(
-            "INSERT INTO organization_versions (organization_id, name, realm_id,
-                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
-                 valid_from, valid_to, revision)
-             SELECT organization_id, name, realm_id,
-                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
-                 valid_from, $2, $3
-             FROM organization_versions
-             WHERE organization_id = $1 AND ended_revision IS NULL
-                 AND valid_from < $2 AND valid_to > $2",
-        )
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(keep).await?;
-        let end = sql("UPDATE organization_versions SET ended_revision = $3
-             WHERE organization_id = $1 AND ended_revision IS NULL AND valid_to > $2")
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(end).await.map(drop)
-    }
-
-    async fn insert_version(
-        &mut self,
-        id: OrganizationId,
-        attributes: &OrganizationAttributes,
-        valid: TimeRange,
-    ) -> Result<()> {
-        let (valid_from, valid_to) = micros(&valid);
-        let statement = sql(
-            "INSERT INTO organization_versions (organization_id, name, realm_id,
-                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
-                 valid_from, valid_to, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        )
-        .bind(id)
-        .bind(&attributes.name)
-        .bind(attributes.realm_id.as_ref())
-        .bind(attributes.partner_id.as_ref())
-        .bind(attributes.anchor.period)
-        .bind(attributes.anchor.day)
-        .bind(attributes.anchor.month)
-        .bind(&attributes.currency)
-        .bind(attributes.metering_enabled)
-        .bind(valid_from)
-        .bind(valid_to)
-        .bind(self.revision);
-        self.run(statement).await.map(drop)
-    }
-
     async fn insert_aliases(
         &mut self,
         account: AccountId,
@@ -236,35 +144,12 @@ impl Change {
     }
 }
 
-fn check_attributes(attributes: &OrganizationAttributes, is_root: bool) -> Result<()> {
-    check::name("name", &attributes.name)?;
-    check::currency(&attributes.currency)?;
-    if let Some(realm) = &attributes.realm_id {
-        check::chars("realm_id", realm, 5, 30)?;
-    }
-    if let Some(partner) = &attributes.partner_id {
-        check::name("partner_id", partner)?;
-        if !is_root {
-            return Err(Error::invalid("partner_id", "only a root has a partner"));
-        }
-    }
-    if !(1..=31).contains(&attributes.anchor.day) {
-        let reason = format!("is {}: expected 1 to 31", attributes.anchor.day);
-        return Err(Error::invalid("anchor.day", reason));
-    }
-    if !(1..=12).contains(&attributes.anchor.month) {
-        let reason = format!("is {}: expected 1 to 12", attributes.anchor.month);
-        return Err(Error::invalid("anchor.month", reason));
-    }
-    Ok(())
-}
-
-fn check_aliases(aliases: &[String]) -> Result<()> {
+/// Checks aliases; those there are were written by a release that took them.
+fn check_aliases(aliases: &[String], before: &[String]) -> Result<()> {
     if aliases.len() > ALIASES_MAX {
         let reason = format!("has {}: expected at most {ALIASES_MAX}", aliases.len());
         return Err(Error::invalid("aliases", reason));
     }
-    aliases
-        .iter()
-        .try_for_each(|alias| check::name("aliases", alias))
+    let mut fresh = aliases.iter().filter(|alias| !before.contains(alias));
+    fresh.try_for_each(|alias| check::name("aliases", alias))
 }

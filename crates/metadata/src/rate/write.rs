@@ -18,6 +18,7 @@ impl Change {
     /// Refused when another rate of its kind prices the same meter for the same organization in
     /// that time, and for AVG and MIN meters.
     pub async fn insert_rate(&mut self, account: AccountId, rate: &Rate) -> Result<()> {
+        check_texts(rate, None)?;
         self.check_rate(account, rate).await?;
         let statement = sql("INSERT INTO rates (id, account_id, created_at, updated_at)
              VALUES ($1, $2, $3, $3)")
@@ -40,6 +41,7 @@ impl Change {
         if current.rate == same {
             return Ok(());
         }
+        check_texts(rate, Some(&current.rate))?;
         self.check_rate(current.account, rate).await?;
         self.cut_rate(rate.id, rate.valid.start).await?;
         self.insert_rate_version(current.account, rate).await?;
@@ -169,21 +171,37 @@ impl Change {
     }
 }
 
+/// Checks the texts for people; those that stay as they are were written by a release that took
+/// them.
+fn check_texts(rate: &Rate, before: Option<&Rate>) -> Result<()> {
+    let unit = before.map(|before| before.unit.as_str());
+    check::rewritten("unit", &rate.unit, unit, NAME_CHARS_MAX)?;
+    let texts = [
+        (
+            "subscriptionId",
+            &rate.subscription_id,
+            before.and_then(|before| before.subscription_id.as_ref()),
+        ),
+        (
+            "chargeNumber",
+            &rate.charge_number,
+            before.and_then(|before| before.charge_number.as_ref()),
+        ),
+    ];
+    for (field, text, before) in texts {
+        if let Some(text) = text.as_ref().filter(|text| before != Some(*text)) {
+            check::name(field, text)?;
+        }
+    }
+    Ok(())
+}
+
 fn check_fields(rate: &Rate) -> Result<()> {
     if stored_range(&rate.valid).is_empty() {
         return Err(Error::invalid("valid", "ends before it starts"));
     }
     if rate.per == 0 || i64::try_from(rate.per).is_err() {
         return Err(Error::invalid("per", "expected 1 to 2^63 - 1"));
-    }
-    check::chars("unit", &rate.unit, 0, NAME_CHARS_MAX)?;
-    let texts = [
-        ("subscriptionId", &rate.subscription_id),
-        ("chargeNumber", &rate.charge_number),
-    ];
-    for (field, text) in texts {
-        text.as_ref()
-            .map_or(Ok(()), |text| check::name(field, text))?;
     }
     match (rate.kind, &rate.currency) {
         (RateKind::Money, Some(currency)) => check::currency(currency)?,

@@ -20,7 +20,7 @@ const BY_REQUEST: &str = "by request";
 impl Metadata {
     /// Creates a webhook; [`Error::TooManyWebhooks`] when the organization has enough.
     pub async fn insert_webhook(&self, new: NewWebhook, now: Timestamp) -> Result<Webhook> {
-        checked(new.url.as_deref(), &new.description)?;
+        checked(new.url.as_deref(), &new.description, None)?;
         let mut transaction = self.database.begin().await?;
         organization::must_exist(&mut transaction, new.organization).await?;
         transaction.lock("webhooks").await?;
@@ -42,9 +42,10 @@ impl Metadata {
         change: &WebhookChange,
         now: Timestamp,
     ) -> Result<Webhook> {
-        checked(change.url.as_deref(), &change.description)?;
         let mut transaction = self.database.begin().await?;
         let before = must_be_there(&mut transaction, id).await?;
+        let description = Some(before.description.as_str());
+        checked(change.url.as_deref(), &change.description, description)?;
         if before.url.is_some() != change.url.is_some() {
             let reason = "a webhook for callbacks has none, and every other has one";
             return Err(Error::invalid("url", reason));
@@ -175,11 +176,11 @@ async fn must_be_there(transaction: &mut Transaction, id: WebhookId) -> Result<W
     }
 }
 
-fn checked(url: Option<&str>, description: &str) -> Result<()> {
+fn checked(url: Option<&str>, description: &str, before: Option<&str>) -> Result<()> {
     if let Some(url) = url {
         check::chars("url", url, 1, WEBHOOK_URL_CHARS_MAX)?;
     }
-    check::chars("description", description, 0, NAME_CHARS_MAX)
+    check::rewritten("description", description, before, NAME_CHARS_MAX)
 }
 
 fn names(types: &[EventType]) -> String {

@@ -7,6 +7,7 @@
 
 mod access;
 mod control;
+mod declared;
 mod exports;
 mod messages;
 mod migrating;

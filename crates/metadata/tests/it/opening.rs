@@ -67,7 +67,7 @@ async fn secrets_are_neither_printed_nor_readable_by_others() {
 }
 
 /// A database file as a release with `schema` left it.
-async fn of_schema(path: &std::path::Path, schema: i64) -> SqlitePool {
+pub(crate) async fn of_schema(path: &std::path::Path, schema: i64) -> SqlitePool {
     let options = SqliteConnectOptions::new().filename(path);
     let raw = SqlitePool::connect_with(options.create_if_missing(true));
     let raw = raw.await.unwrap();

@@ -39,7 +39,7 @@ async fn filled(metadata: Metadata) -> World {
                 let mut new = node(
                     organization(number),
                     OrganizationKind::SubOrganization,
-                    "More subs",
+                    &format!("More subs {number}"),
                     Some(world.sandbox),
                 );
                 new.aliases = vec![format!("alias {number}"), format!("also {number}")];

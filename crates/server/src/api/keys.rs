@@ -192,8 +192,10 @@ pub async fn patch_key(
     Json(body): Json<KeyPatch>,
 ) -> ApiResult<Json<KeyOut>> {
     let key = find(&app, &caller, &text).await?;
+    let sent = body.name.as_deref();
+    sent.map_or(Ok(()), fields::name)
+        .map_err(ApiError::invalid)?;
     let name = body.name.unwrap_or(key.name);
-    fields::name(&name).map_err(ApiError::invalid)?;
     let expires_at = body.expires_at.over(key.expires_at);
     let key = app.metadata.put_key(key.id, &name, expires_at).await?;
     app.credentials.forget_all();

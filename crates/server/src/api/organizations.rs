@@ -170,6 +170,9 @@ pub async fn create_organization(
 
 /// Changes attributes or the parent of an organization, from `since` on.
 ///
+/// What is left out stays as it is at each time. `meteringEnabled`, `currency` and the billing days
+/// are changed by roles above the organization; those of a root by its own owner.
+///
 /// After a move the old parent keeps the usage before `since` and the new one sees it from then
 /// on.
 #[utoipa::path(
@@ -190,7 +193,9 @@ pub async fn patch_organization(
     let id = reached(id(&text, "organization")?)?;
     let parent = body.parent_id.map(reached);
     let mut change = app.metadata.begin_change(now).await?;
-    body.put(&mut change, id, parent.transpose()?, now).await?;
+    let may_bill = caller.may_bill(id, now);
+    body.put(&mut change, id, parent.transpose()?, may_bill, now)
+        .await?;
     app.commit(change).await?;
     answer(&app, &caller, id).await
 }
@@ -275,19 +280,23 @@ impl OrganizationPatch {
         change: &mut Change,
         id: OrganizationId,
         parent: Option<OrganizationId>,
+        may_bill: bool,
         now: Timestamp,
     ) -> ApiResult<()> {
         let since = self.since.over(Some(now));
         if let Some(parent) = parent {
             change.move_organization(id, parent, since).await?;
         }
-        let found = change.find_organization(id).await?;
-        let before = found.ok_or_else(|| ApiError::not_found("organization"))?;
-        let aliases = self.attributes.aliases.clone();
-        let after = self.attributes.over(before.attributes)?;
-        change.put_organization(id, &after, since).await?;
-        if let Some(aliases) = aliases {
-            change.put_aliases(id, &aliases).await?;
+        let edit = |before: &OrganizationAttributes| {
+            let after = self.attributes.over(before.clone())?;
+            if !may_bill {
+                attributes::keeps_billing(before, &after)?;
+            }
+            Ok::<_, ApiError>(after)
+        };
+        change.edit_organization(id, since, edit).await?;
+        if let Some(aliases) = &self.attributes.aliases {
+            change.put_aliases(id, aliases).await?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::ApiResult;
 use crate::setup::apply::{Applied, apply};
+use crate::setup::stored::Stored;
 
 /// A setup file to apply.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -39,7 +40,8 @@ pub async fn apply_setup(
 ) -> ApiResult<Json<Applied>> {
     caller.must_be_server_administrator()?;
     let (setup, mode) = body.read()?;
-    let applied = apply(&app.metadata, &setup, mode, app.now()).await;
+    let stored = Stored::of(&app.config, app.readings.as_ref());
+    let applied = apply(&app.metadata, stored, &setup, mode, app.now()).await;
     app.credentials.forget_all();
     app.declare_readings().await?;
     applied.map(Json)

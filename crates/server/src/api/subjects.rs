@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use domain::ids::OrganizationId;
-use domain::limits::{ATTRIBUTE_BYTES_MAX, NAME_CHARS_MAX};
+use domain::limits::ATTRIBUTE_BYTES_MAX;
 use metadata::Subject;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -21,6 +21,7 @@ use super::parameters::Parameters;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
+use crate::setup::check::fields;
 
 /// Subjects one request may put.
 const SUBJECTS_MAX: usize = 1_000;
@@ -42,11 +43,9 @@ impl SubjectIn {
             let message = format!("key has {length} bytes: expected 1 to {ATTRIBUTE_BYTES_MAX}");
             return Err(ApiError::invalid(message));
         }
-        let name = self.display_name.as_deref().unwrap_or("");
-        if name.chars().count() > NAME_CHARS_MAX {
-            let message = format!("displayName is too long: expected at most {NAME_CHARS_MAX}");
-            return Err(ApiError::invalid(message));
-        }
+        let name = self.display_name.as_deref();
+        name.map_or(Ok(()), fields::name)
+            .map_err(ApiError::invalid)?;
         Ok(())
     }
 }

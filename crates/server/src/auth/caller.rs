@@ -146,6 +146,13 @@ impl Identity {
             .is_ok_and(|reach| reach.scope.contains(id, now) && !reach.tops.contains(&id))
     }
 
+    /// Whether an organization's metering gate, currency and billing days are the caller's to
+    /// change: those above administer them, and owners of a root their own.
+    pub fn may_bill(&self, id: OrganizationId, now: Timestamp) -> bool {
+        let is_root = id == self.control.root();
+        is_root || self.server_administrator || self.is_above(Permission::Administer, id, now)
+    }
+
     /// Refuses everyone who may not declare what the whole account shares: meters and rates.
     pub fn may_declare_for_account(&self) -> ApiResult<()> {
         if self.may(Permission::Declare)? == self.control.root() {

@@ -16,6 +16,7 @@ use crate::run::{create_data_dir, open_metadata};
 use crate::server_file::ServerFile;
 use crate::setup::Setup;
 use crate::setup::apply::{Applied, Mode, apply};
+use crate::setup::stored::Stored;
 
 /// Options of `tallyport apply`.
 #[derive(Debug, Args)]
@@ -78,7 +79,14 @@ async fn apply_here(config: &Config, request: &SetupIn) -> anyhow::Result<Applie
     let (setup, mode) = request.read()?;
     create_data_dir(&config.server)?;
     let metadata = open_metadata(config).await?;
-    let applied = apply(&metadata, &setup, mode, Timestamp::now()).await;
+    let applied = apply(
+        &metadata,
+        Stored::Closed(config),
+        &setup,
+        mode,
+        Timestamp::now(),
+    )
+    .await;
     metadata.close().await;
     applied.map_err(|error| anyhow::anyhow!(error.chain()))
 }

@@ -2,17 +2,16 @@
 //!
 //! Repeatable: what was carried out before a failure is found by the next run and left alone.
 
-use std::collections::HashMap;
-
 use domain::Timestamp;
-use domain::ids::AccountId;
-use metadata::{Change, Key, Metadata, NewKey, NewUser, PAGE_LIMIT_MAX, PageRequest};
+use domain::ids::{AccountId, OrganizationId};
+use metadata::{Change, Declaration, Maker, Metadata, NewKey, NewUser};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::{Declared, FirstPassword, check};
-use super::diff::{Edit, Present, diff};
-use super::{Setup, SetupError, home};
+use super::diff::{Edit, diff};
+use super::stored::Stored;
+use super::{Setup, SetupError, home, present};
 use crate::auth::{new_key, password, sha256};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::random;
@@ -57,6 +56,7 @@ impl From<SetupError> for ApiError {
 /// Makes what is stored what the file declares; nothing is written when any account is refused.
 pub async fn apply(
     metadata: &Metadata,
+    stored: Stored<'_>,
     setup: &Setup,
     mode: Mode,
     now: Timestamp,
@@ -72,13 +72,13 @@ pub async fn apply(
     for account in &declared {
         match mode {
             Mode::DryRun => {
-                let present = read(metadata, account, now).await?;
+                let present = present::read(metadata, stored, account, now).await?;
                 let edits = diff(account, &present, &mut random::bits)?;
                 applied
                     .changes
                     .extend(edits.iter().map(ToString::to_string));
             }
-            Mode::Write => write(metadata, account, now, &mut applied).await?,
+            Mode::Write => write(metadata, stored, account, now, &mut applied).await?,
         }
     }
     Ok(applied)
@@ -87,12 +87,13 @@ pub async fn apply(
 /// Reads, compares and writes one account while nobody else changes control data.
 async fn write(
     metadata: &Metadata,
+    stored: Stored<'_>,
     declared: &Declared,
     now: Timestamp,
     applied: &mut Applied,
 ) -> ApiResult<()> {
     let mut change = metadata.begin_change(now).await?;
-    let present = read(metadata, declared, now).await?;
+    let present = present::read(metadata, stored, declared, now).await?;
     let mut account = present
         .snapshot
         .as_ref()
@@ -120,14 +121,17 @@ async fn put_control(
     now: Timestamp,
 ) -> ApiResult<()> {
     if let Edit::CreateAccount(new) = edit {
-        *account = Some(change.insert_account(new.clone()).await?.id);
-        return Ok(());
+        let made = change.insert_account(new.clone()).await?;
+        *account = Some(made.id);
+        return declare(change, made.id, made.root, &new.root.attributes.name).await;
     }
     let account = account.expect("an account is created before what is in it");
     match edit {
         Edit::CreateOrganization(new) => {
-            change.insert_organization(account, new.clone()).await?;
+            let id = change.insert_organization(account, new.clone()).await?;
+            declare(change, account, id, &new.attributes.name).await?;
         }
+        Edit::AdoptRoot { id, name } => declare(change, account, *id, name).await?,
         Edit::PutOrganization { id, after, .. } => {
             change.put_organization(*id, after, Some(now)).await?;
         }
@@ -146,6 +150,22 @@ async fn put_control(
         | Edit::CreateKey { .. } => {}
     }
     Ok(())
+}
+
+/// Lets files find an organization again by the name they have for it.
+async fn declare(
+    change: &mut Change,
+    account: AccountId,
+    organization: OrganizationId,
+    name: &str,
+) -> ApiResult<()> {
+    let declaration = Declaration {
+        account,
+        name: name.to_owned(),
+        organization,
+        maker: Maker::Setup,
+    };
+    Ok(change.put_declaration(&declaration).await?)
 }
 
 async fn put_people(
@@ -224,86 +244,6 @@ async fn first_password(
                 secret: secret.clone(),
             };
             Ok((password::hash(secret).await?, Some(made)))
-        }
-    }
-}
-
-async fn read(metadata: &Metadata, declared: &Declared, now: Timestamp) -> ApiResult<Present> {
-    let account = find_account(metadata, declared).await?;
-    let snapshot = match account {
-        Some(account) => Some(metadata.snapshot(account, None).await?),
-        None => None,
-    };
-    let mut users = HashMap::new();
-    for user in &declared.users {
-        if let Some(stored) = metadata.find_user_by_name(&user.name).await? {
-            let roles = metadata.list_roles(stored.id).await?;
-            users.insert(user.name.clone(), (stored, roles));
-        }
-    }
-    let keys = match &snapshot {
-        Some(snapshot) if !declared.keys.is_empty() => {
-            all_keys(metadata, snapshot.root(), now).await?
-        }
-        _ => Vec::new(),
-    };
-    Ok(Present {
-        snapshot,
-        users,
-        keys,
-        now,
-    })
-}
-
-/// The account a declaration means: by its id, by its root's id, or by its root's name.
-async fn find_account(metadata: &Metadata, declared: &Declared) -> ApiResult<Option<AccountId>> {
-    let root = &declared.organizations[0];
-    if let Some(id) = declared.id {
-        return Ok(metadata.find_account(id).await?.map(|account| account.id));
-    }
-    if let Some(id) = root.id {
-        return Ok(metadata
-            .find_account_of(id)
-            .await?
-            .map(|account| account.id));
-    }
-    let mut found = None;
-    let mut page = PageRequest::new(None, PAGE_LIMIT_MAX)?;
-    loop {
-        let accounts = metadata.list_accounts(&page).await?;
-        for account in accounts.items {
-            let organization = metadata.find_organization(account.root).await?;
-            if organization.is_none_or(|organization| organization.attributes.name != root.name) {
-                continue;
-            }
-            if found.replace(account.id).is_some() {
-                let message = "several accounts have a root of this name: give its id";
-                return Err(SetupError::rule(
-                    format!("organization {:?}", root.name),
-                    message,
-                ))?;
-            }
-        }
-        match accounts.next {
-            Some(next) => page = PageRequest::new(Some(next), PAGE_LIMIT_MAX)?,
-            None => return Ok(found),
-        }
-    }
-}
-
-async fn all_keys(
-    metadata: &Metadata,
-    root: domain::ids::OrganizationId,
-    now: Timestamp,
-) -> ApiResult<Vec<Key>> {
-    let mut keys = Vec::new();
-    let mut page = PageRequest::new(None, PAGE_LIMIT_MAX)?;
-    loop {
-        let part = metadata.list_keys(root, now, &page).await?;
-        keys.extend(part.items);
-        match part.next {
-            Some(next) => page = PageRequest::new(Some(next), PAGE_LIMIT_MAX)?,
-            None => return Ok(keys),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Applying the edits and comparing again gives none. A file takes nothing away: what it does not
 //! mention stays. Of what it does mention, its versions replace those stored.
 
+mod find;
 mod organizations;
 mod people;
 mod prices;
@@ -28,12 +29,25 @@ use crate::config::Secret;
 pub struct Present {
     /// Control data of the account, when it exists.
     pub snapshot: Option<ControlSnapshot>,
+    /// Organizations that setup files made, by the name those have for them.
+    pub declared: HashMap<String, OrganizationId>,
+    /// The root of the account, when the first start made it and no file declared it since.
+    pub first_root: Option<FirstRoot>,
     /// Declared users that exist, by login name, with their roles.
     pub users: HashMap<String, (User, Vec<RoleAssignment>)>,
     /// Keys of the account.
     pub keys: Vec<Key>,
     /// The current instant.
     pub now: Timestamp,
+}
+
+/// A root that the first start made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstRoot {
+    /// It has no usage, no organization under it and no key: a file may declare it.
+    Unused,
+    /// It has some, so that it must be named by its id.
+    Used,
 }
 
 /// One change, in the order in which they are made.
@@ -43,6 +57,13 @@ pub enum Edit {
     CreateAccount(NewAccount),
     /// Creates an organization.
     CreateOrganization(NewOrganization),
+    /// Lets files find the unused root of the first start again by its name.
+    AdoptRoot {
+        /// Which.
+        id: OrganizationId,
+        /// Its name.
+        name: String,
+    },
     /// Sets attributes from the current instant on.
     PutOrganization {
         /// Which.

@@ -22,6 +22,7 @@ mod keys;
 mod login;
 mod metering;
 mod meters;
+mod names;
 mod ops;
 mod order;
 mod organizations;

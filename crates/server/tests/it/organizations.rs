@@ -86,7 +86,7 @@ async fn what_breaks_a_rule_is_refused_in_words() {
     unknown field `parentid` at line 1 column 65
     403 only a server administrator may do this
     400 an organization of kind sub_organization may not lie under one of kind sub_organization
-    409 organization alias is already in use
+    409 organization name or alias is already in use
     403 "an organization is archived by one above it"
     "#);
 }

@@ -317,7 +317,7 @@ async fn another_server_ends_the_key_of_an_archived_organization_within_seconds(
     let works = async || server.get(&key, "/api/v1/organizations").await.status;
     assert_eq!(works().await, 200);
     let app = server.app();
-    // As another server of the same database does it: this one is not told.
+    // As another server of the same database does it, without a word to this one.
     let mut change = app.metadata.begin_change(app.now()).await.unwrap();
     change.archive_organization(gone).await.unwrap();
     change.commit().await.unwrap();

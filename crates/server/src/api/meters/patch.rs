@@ -84,8 +84,8 @@ impl MeterPatch {
     fn over(self, mut meter: Meter, now: Timestamp) -> Result<Meter, String> {
         let start = self.since.over(Some(now));
         meter.valid = TimeRange { start, end: None };
+        self.name.as_deref().map_or(Ok(()), fields::name)?;
         meter.name = self.name.unwrap_or(meter.name);
-        fields::name(&meter.name)?;
         meter.description = self.description.unwrap_or(meter.description);
         meter.unit = self.unit.unwrap_or(meter.unit);
         meter.service = self.service.unwrap_or(meter.service);

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use domain::Timestamp;
 use domain::aggregation::Aggregation;
 use domain::ids::MeterId;
-use domain::limits::{
-    FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX, NAME_CHARS_MAX, SLUG_CHARS_MAX,
-};
+use domain::limits::{FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX, SLUG_CHARS_MAX};
 use domain::meter::{Filter, JobLevelLayout, Meter, ReadingRule, Scalar};
 use domain::path::JsonPath;
 use domain::range::TimeRange;
@@ -18,6 +16,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::random;
+use crate::setup::check::fields;
 
 /// A meter to declare. Unknown fields are ignored.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -151,11 +150,9 @@ impl MeterIn {
                 self.slug
             )));
         }
-        bounded(
-            "name",
-            self.name.as_deref().unwrap_or("").chars().count(),
-            NAME_CHARS_MAX,
-        )?;
+        let name = self.name.as_deref();
+        name.map_or(Ok(()), fields::name)
+            .map_err(ApiError::invalid)?;
         bounded("groupBy", self.group_by.len(), GROUP_BY_MAX)?;
         bounded("filters", self.filters.len(), FILTERS_MAX)?;
         for filter in &self.filters {

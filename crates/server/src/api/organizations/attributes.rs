@@ -5,7 +5,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::api::field::Field;
-use crate::error::{ApiError, ApiResult};
+use crate::error::{ApiError, ApiResult, Code};
 use crate::setup::check::fields;
 
 /// Attributes; what is left out stays or takes its default.
@@ -39,19 +39,19 @@ pub(super) struct AttributesIn {
 impl AttributesIn {
     /// Lays what was sent over `attributes`, after checking it.
     pub(super) fn over(
-        self,
+        &self,
         mut attributes: OrganizationAttributes,
     ) -> ApiResult<OrganizationAttributes> {
         self.check().map_err(ApiError::invalid)?;
         if let Some(word) = &self.billing_period {
             attributes.anchor.period = fields::billing_period(word).map_err(ApiError::invalid)?;
         }
-        attributes.name = self.name.unwrap_or(attributes.name);
-        attributes.realm_id = self.realm_id.over(attributes.realm_id);
-        attributes.partner_id = self.partner_id.over(attributes.partner_id);
+        attributes.name = self.name.clone().unwrap_or(attributes.name);
+        attributes.realm_id = self.realm_id.clone().over(attributes.realm_id);
+        attributes.partner_id = self.partner_id.clone().over(attributes.partner_id);
         attributes.anchor.day = self.anchor_day.unwrap_or(attributes.anchor.day);
         attributes.anchor.month = self.anchor_month.unwrap_or(attributes.anchor.month);
-        attributes.currency = self.currency.unwrap_or(attributes.currency);
+        attributes.currency = self.currency.clone().unwrap_or(attributes.currency);
         let enabled = self.metering_enabled;
         attributes.metering_enabled = enabled.unwrap_or(attributes.metering_enabled);
         Ok(attributes)
@@ -68,4 +68,26 @@ impl AttributesIn {
         self.anchor_month.map_or(Ok(()), fields::anchor_month)?;
         self.currency.as_deref().map_or(Ok(()), fields::currency)
     }
+}
+
+/// Refuses changes that only a role above the organization makes.
+pub(super) fn keeps_billing(
+    before: &OrganizationAttributes,
+    after: &OrganizationAttributes,
+) -> ApiResult<()> {
+    let is_changed = [
+        (
+            "meteringEnabled",
+            before.metering_enabled != after.metering_enabled,
+        ),
+        ("currency", before.currency != after.currency),
+        ("billingPeriod", before.anchor.period != after.anchor.period),
+        ("anchorDay", before.anchor.day != after.anchor.day),
+        ("anchorMonth", before.anchor.month != after.anchor.month),
+    ];
+    let changed = is_changed.into_iter().find(|(_, is_changed)| *is_changed);
+    changed.map_or(Ok(()), |(field, _)| {
+        let message = format!("{field} is changed by a role of an organization above this one");
+        Err(ApiError::new(Code::Forbidden, message))
+    })
 }

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::run;
 use crate::setup::Setup;
 use crate::setup::apply::{Mode, apply};
+use crate::setup::stored::Stored;
 
 /// What is declared.
 const SETUP: &str = include_str!("setup.yaml");
@@ -66,7 +67,7 @@ pub(super) async fn declare(
         _ => None,
     })?;
     let metadata = run::open_metadata(config).await?;
-    let applied = apply(&metadata, &setup, Mode::Write, now).await;
+    let applied = apply(&metadata, Stored::Closed(config), &setup, Mode::Write, now).await;
     metadata.close().await;
     let applied = applied.map_err(|error| anyhow::anyhow!(error.chain()))?;
     match applied.changes.len() {

@@ -1,6 +1,6 @@
 //! Rules of single fields, the same in a setup file and in the API. Each gives the rule broken.
 
-use domain::limits::{NAME_CHARS_MAX, SLUG_CHARS_MAX};
+use domain::limits::SLUG_CHARS_MAX;
 use metadata::{BillingPeriod, Role};
 
 /// Characters of a realm id.
@@ -8,17 +8,14 @@ pub const REALM_CHARS: std::ops::RangeInclusive<usize> = 5..=30;
 /// Aliases of one organization.
 pub const ALIASES_MAX: usize = 32;
 
-/// A name for people: not empty, without control characters, no white space around it.
+/// A name for people, by the one rule for all names.
 pub fn name(text: &str) -> Result<(), String> {
-    let chars = text.chars().count();
-    let printable = !text.chars().any(char::is_control) && text.trim() == text;
-    if printable && (1..=NAME_CHARS_MAX).contains(&chars) {
-        Ok(())
-    } else {
-        Err(format!(
-            "a name has 1 to {NAME_CHARS_MAX} printable characters and no space around it"
-        ))
-    }
+    domain::name::check(text).map_err(|error| error.to_string())
+}
+
+/// A text for people that may be empty, such as a description.
+pub fn text(text: &str) -> Result<(), String> {
+    domain::name::check_marks(text).map_err(|error| error.to_string())
 }
 
 /// A meter's name for programs.
@@ -104,14 +101,6 @@ fn is_word(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_printable_and_bounded() {
-        assert!(name("United Air Lines").is_ok());
-        for text in ["", " x", "x\n", &"x".repeat(256)] {
-            assert!(name(text).is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn realms_slugs_and_currencies_have_a_form() {

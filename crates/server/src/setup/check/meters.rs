@@ -44,6 +44,14 @@ fn version(form: &MeterForm) -> Result<Meter, String> {
     fields::slug(&form.slug)?;
     let name = form.name.clone().unwrap_or_else(|| form.slug.clone());
     fields::name(&name)?;
+    let texts = [
+        &form.description,
+        &form.service,
+        &form.category,
+        &form.unit,
+        form.feature.as_ref().unwrap_or(&form.slug),
+    ];
+    texts.into_iter().try_for_each(|text| fields::text(text))?;
     let meter = Meter {
         id: form.id.unwrap_or_else(|| MeterId::from_random(0)),
         slug: form.slug.clone(),

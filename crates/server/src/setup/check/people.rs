@@ -16,6 +16,11 @@ pub(super) fn users(forms: &[UserForm], names: &Names) -> Result<Vec<DeclaredUse
         let place = format!("user {:?}", form.name);
         let refuse = |message: String| SetupError::rule(place.clone(), message);
         fields::name(&form.name).map_err(refuse)?;
+        [&form.first_name, &form.last_name]
+            .into_iter()
+            .chain(&form.emails)
+            .try_for_each(|text| fields::text(text))
+            .map_err(refuse)?;
         if !seen.insert(&form.name) {
             return Err(refuse("the file declares this user twice".to_owned()));
         }

@@ -88,6 +88,10 @@ fn rate(
     if valid.is_empty() {
         return Err("`until` lies after `since`".to_owned());
     }
+    fields::text(&form.unit)?;
+    let names = [&form.subscription_id, &form.charge_number];
+    let mut names = names.into_iter().flatten();
+    names.try_for_each(|name| fields::name(name))?;
     let per = form.per.unwrap_or(1);
     if per == 0 {
         return Err("`per` is at least 1".to_owned());

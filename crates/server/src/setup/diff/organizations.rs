@@ -1,14 +1,13 @@
 //! Edits of the tree.
 
-use std::collections::HashMap;
-
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
 use metadata::{
     ControlSnapshot, NewAccount, NewOrganization, OrganizationAttributes, SnapshotOrganization,
 };
 
-use super::{Edit, Present, rewritten};
+use super::find::{Finder, Siblings};
+use super::{Edit, FirstRoot, Present, rewritten};
 use crate::setup::SetupError;
 use crate::setup::check::{Declared, DeclaredOrganization, Mentioned};
 
@@ -22,14 +21,11 @@ pub(super) fn diff(
     draw: &mut dyn FnMut() -> u128,
     edits: &mut Vec<Edit>,
 ) -> Result<Places, SetupError> {
-    let finder = present.snapshot.as_ref().map(Finder::new);
+    let finder = Finder::new(declared, present);
     let mut places = Places::with_capacity(declared.organizations.len());
     let mut found = Vec::with_capacity(declared.organizations.len());
     for organization in &declared.organizations {
-        let stored = match &finder {
-            Some(finder) => finder.find(organization)?,
-            None => None,
-        };
+        let stored = finder.find(organization)?;
         let fresh = || {
             organization
                 .id
@@ -39,11 +35,14 @@ pub(super) fn diff(
         found.push(stored);
     }
     check_root(present, &places)?;
+    adopt(declared, present, edits)?;
+    let siblings = Siblings::new(present, &places);
     for (position, organization) in declared.organizations.iter().enumerate() {
         let tree = Tree {
             declared: &declared.organizations,
             places: &places,
         };
+        siblings.check(organization, &places, found[position])?;
         match found[position] {
             None => create(&tree, position, account, edits),
             Some(stored) => {
@@ -56,57 +55,34 @@ pub(super) fn diff(
     Ok(places)
 }
 
-/// Organizations of a snapshot by name.
-struct Finder<'a> {
-    snapshot: &'a ControlSnapshot,
-    by_name: HashMap<&'a str, Vec<&'a SnapshotOrganization>>,
-}
-
-impl<'a> Finder<'a> {
-    fn new(snapshot: &'a ControlSnapshot) -> Self {
-        let mut by_name: HashMap<_, Vec<_>> = HashMap::new();
-        for organization in snapshot.organizations() {
-            if organization.archived_at.is_none() {
-                let name = organization.newest().name.as_str();
-                by_name.entry(name).or_default().push(organization);
-            }
-        }
-        Self { snapshot, by_name }
-    }
-
-    fn find(
-        &self,
-        declared: &DeclaredOrganization,
-    ) -> Result<Option<&'a SnapshotOrganization>, SetupError> {
-        let refuse = |message: &str| {
-            let place = format!("organization {:?}", declared.name);
-            Err(SetupError::rule(place, message))
-        };
-        let found = match declared.id {
-            Some(id) => self.snapshot.organization(id),
-            None => match self.by_name.get(declared.name.as_str()).map(Vec::as_slice) {
-                Some([one]) => Some(*one),
-                Some([_, ..]) => return refuse("several have this name: give its id"),
-                _ => None,
-            },
-        };
-        match found {
-            Some(stored) if stored.archived_at.is_some() => refuse("it is archived"),
-            Some(stored) if stored.kind != declared.kind => refuse(&format!(
-                "it is a {}, and a kind never changes",
-                stored.kind.as_str()
-            )),
-            found => Ok(found),
-        }
-    }
-}
-
 fn check_root(present: &Present, places: &Places) -> Result<(), SetupError> {
     let root = present.snapshot.as_ref().map(ControlSnapshot::root);
     if root.is_some_and(|root| root != places[0]) {
         let message = "the account has another root: give its id to rename it";
         return Err(SetupError::rule("organizations", message));
     }
+    Ok(())
+}
+
+/// Adopts the root of the first start, unless the file names it or its account by id.
+fn adopt(declared: &Declared, present: &Present, edits: &mut Vec<Edit>) -> Result<(), SetupError> {
+    let root = &declared.organizations[0];
+    let Some((state, snapshot)) = present.first_root.zip(present.snapshot.as_ref()) else {
+        return Ok(());
+    };
+    if root.id.is_some() || declared.id.is_some() {
+        return Ok(());
+    }
+    if state == FirstRoot::Used {
+        let place = format!("organization {:?}", root.name);
+        let message =
+            "the first start made it and it has usage, organizations or keys: give its id";
+        return Err(SetupError::rule(place, message));
+    }
+    edits.push(Edit::AdoptRoot {
+        id: snapshot.root(),
+        name: root.name.clone(),
+    });
     Ok(())
 }
 

@@ -18,6 +18,12 @@ impl fmt::Display for Edit {
                 let (name, kind) = (&new.attributes.name, new.kind.as_str());
                 write!(out, "+ organization {name:?} ({kind})")
             }
+            Self::AdoptRoot { name, .. } => {
+                write!(
+                    out,
+                    "~ organization {name:?}: adopted, unused since the first start"
+                )
+            }
             Self::PutOrganization { before, after, .. } => {
                 write!(out, "~ organization {:?}: ", before.name)?;
                 out.write_str(&changed(before, after).join(", "))

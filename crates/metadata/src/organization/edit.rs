@@ -1,0 +1,177 @@
+//! Changes of an organization's attributes from a date on.
+
+use std::collections::BTreeSet;
+
+use domain::Timestamp;
+use domain::ids::OrganizationId;
+use domain::range::TimeRange;
+
+use crate::check;
+use crate::database::{micros, sql};
+use crate::error::{Error, Result};
+use crate::organization::{OrganizationAttributes, attributes_of};
+use crate::revision::Change;
+use crate::snapshot::OrganizationVersion;
+
+impl Change {
+    /// Sets the attributes from `since` on (`None`: for all time); equal ones change nothing.
+    pub async fn put_organization(
+        &mut self,
+        id: OrganizationId,
+        attributes: &OrganizationAttributes,
+        since: Option<Timestamp>,
+    ) -> Result<()> {
+        self.edit_organization(id, since, |_| Ok(attributes.clone()))
+            .await
+    }
+
+    /// Edits the attributes of every version from `since` on (`None`: of all time), so that what
+    /// `edit` leaves alone stays as it is at each time; equal ones change nothing.
+    pub async fn edit_organization<E: From<Error>>(
+        &mut self,
+        id: OrganizationId,
+        since: Option<Timestamp>,
+        edit: impl Fn(&OrganizationAttributes) -> std::result::Result<OrganizationAttributes, E>,
+    ) -> std::result::Result<(), E> {
+        let is_root = self.known_organization(id).await?.parent.is_none();
+        let valid = TimeRange {
+            start: since,
+            end: None,
+        };
+        let mut edited: Vec<OrganizationVersion> = Vec::new();
+        let (mut is_changed, mut names) = (false, BTreeSet::new());
+        for before in self.versions_within(id, valid).await? {
+            let attributes = edit(&before.attributes)?;
+            check_attributes(&attributes, Some(&before.attributes), is_root)?;
+            is_changed |= attributes != before.attributes;
+            if attributes.name != before.attributes.name {
+                names.insert(attributes.name.clone());
+            }
+            let valid = before.valid.intersect(&valid);
+            match edited.last_mut() {
+                Some(last) if last.attributes == attributes => last.valid.end = valid.end,
+                _ => edited.push(OrganizationVersion { valid, attributes }),
+            }
+        }
+        if !is_changed {
+            return Ok(());
+        }
+        self.cut_versions(id, valid).await?;
+        for version in edited {
+            self.insert_version(id, &version.attributes, version.valid)
+                .await?;
+        }
+        for name in names {
+            self.names(id, Some(name));
+        }
+        Ok(())
+    }
+
+    /// The versions that hold within a range that has no end, in order.
+    async fn versions_within(
+        &mut self,
+        id: OrganizationId,
+        valid: TimeRange,
+    ) -> Result<Vec<OrganizationVersion>> {
+        let statement = sql("SELECT * FROM organization_versions
+             WHERE organization_id = $1 AND ended_revision IS NULL AND valid_to > $2
+             ORDER BY valid_from")
+        .bind(id)
+        .bind(micros(&valid).0);
+        let rows = self.transaction.all(statement).await?;
+        let versions = rows.iter().map(|row| {
+            Ok(OrganizationVersion {
+                valid: row.valid()?,
+                attributes: attributes_of(row)?,
+            })
+        });
+        versions.collect()
+    }
+
+    /// Ends what holds from `valid.start` on; what held before it is written again up to there.
+    async fn cut_versions(&mut self, id: OrganizationId, valid: TimeRange) -> Result<()> {
+        let since = micros(&valid).0;
+        let keep = sql(
+            "INSERT INTO organization_versions (organization_id, name, realm_id,
+                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
+                 valid_from, valid_to, revision)
+             SELECT organization_id, name, realm_id,
+                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
+                 valid_from, $2, $3
+             FROM organization_versions
+             WHERE organization_id = $1 AND ended_revision IS NULL
+                 AND valid_from < $2 AND valid_to > $2",
+        )
+        .bind(id)
+        .bind(since)
+        .bind(self.revision);
+        self.run(keep).await?;
+        let end = sql("UPDATE organization_versions SET ended_revision = $3
+             WHERE organization_id = $1 AND ended_revision IS NULL AND valid_to > $2")
+        .bind(id)
+        .bind(since)
+        .bind(self.revision);
+        self.run(end).await.map(drop)
+    }
+
+    /// Writes the attributes that hold for a while.
+    pub(crate) async fn insert_version(
+        &mut self,
+        id: OrganizationId,
+        attributes: &OrganizationAttributes,
+        valid: TimeRange,
+    ) -> Result<()> {
+        let (valid_from, valid_to) = micros(&valid);
+        let statement = sql(
+            "INSERT INTO organization_versions (organization_id, name, realm_id,
+                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
+                 valid_from, valid_to, revision)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(id)
+        .bind(&attributes.name)
+        .bind(attributes.realm_id.as_ref())
+        .bind(attributes.partner_id.as_ref())
+        .bind(attributes.anchor.period)
+        .bind(attributes.anchor.day)
+        .bind(attributes.anchor.month)
+        .bind(&attributes.currency)
+        .bind(attributes.metering_enabled)
+        .bind(valid_from)
+        .bind(valid_to)
+        .bind(self.revision);
+        self.run(statement).await.map(drop)
+    }
+}
+
+/// Checks attributes; texts that stay as they are were written by a release that took them.
+pub(crate) fn check_attributes(
+    attributes: &OrganizationAttributes,
+    before: Option<&OrganizationAttributes>,
+    is_root: bool,
+) -> Result<()> {
+    if before.is_none_or(|before| before.name != attributes.name) {
+        check::name("name", &attributes.name)?;
+    }
+    check::currency(&attributes.currency)?;
+    if let Some(realm) = &attributes.realm_id {
+        check::chars("realm_id", realm, 5, 30)?;
+    }
+    if let Some(partner) = &attributes.partner_id {
+        if before.is_none_or(|before| before.partner_id != attributes.partner_id) {
+            check::name("partner_id", partner)?;
+        }
+        if !is_root {
+            return Err(Error::invalid("partner_id", "only a root has a partner"));
+        }
+    }
+    if !(1..=31).contains(&attributes.anchor.day) {
+        let reason = format!("is {}: expected 1 to 31", attributes.anchor.day);
+        return Err(Error::invalid("anchor.day", reason));
+    }
+    if !(1..=12).contains(&attributes.anchor.month) {
+        let reason = format!("is {}: expected 1 to 12", attributes.anchor.month);
+        return Err(Error::invalid("anchor.month", reason));
+    }
+    Ok(())
+}
