@@ -35,6 +35,7 @@ use utoipa_axum::routes;
 
 use self::docs::Credentials;
 use crate::app::App;
+use crate::connections;
 use crate::error::{ApiError, Code};
 use crate::request;
 use crate::setup::SETUP_BYTES_MAX;
@@ -172,6 +173,7 @@ pub fn router(app: &Arc<App>) -> Router {
         })
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes_max))
         .layer(CatchPanicLayer::custom(request::panicked))
+        .layer(from_fn_with_state(Arc::clone(app), connections::admit))
         .layer(from_fn_with_state(Arc::clone(app), request::surround))
         .with_state(Arc::clone(app))
 }

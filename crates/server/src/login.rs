@@ -146,7 +146,7 @@ fn subjects(name: &str, address: Option<IpAddr>, limit: u32) -> Vec<(String, u32
 }
 
 /// An IPv4 address, or the /64 an IPv6 address lies in: one customer has all of that.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let prefix = address.to_bits() & (u128::MAX << 64);

@@ -12,6 +12,7 @@ use domain::ids::RequestId;
 use tracing::Instrument;
 
 use crate::app::App;
+use crate::connections::Reading;
 use crate::error::ApiError;
 use crate::error::body::{Door, dress};
 use crate::random;
@@ -28,8 +29,12 @@ pub async fn surround(State(app): State<Arc<App>>, mut request: Request, next: N
     let route = request.extensions().get::<MatchedPath>().cloned();
     let span = span(id, &method, request.uri().path());
     request.extensions_mut().insert(id);
+    let reading = request.extensions().get::<Arc<Reading>>().cloned();
     let answer = async {
         let response = next.run(request).await;
+        // Handlers know only that a body broke off; this is why.
+        let refusal = reading.and_then(|reading| reading.refusal());
+        let response = refusal.map_or(response, ApiError::into_response);
         dress(door, id, response).await
     };
     let mut response = answer.instrument(span).await;

@@ -22,6 +22,7 @@ use self::batch::{Batch, Receiver};
 use self::body::Form;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
+use crate::connections::Reading;
 use crate::error::{ApiError, ApiResult};
 
 /// A CloudEvents 1.0 event.
@@ -83,6 +84,7 @@ pub async fn ingest_events(
     let wanted = Detail::of(request.headers());
     let receiver = Receiver::new(&app, caller, own);
     if form == Form::Lines {
+        allow_pauses(&request);
         return stream::ingest(receiver, request, wanted).await;
     }
     let batch = Batch::read(form, request, &app.config.limits).await?;
@@ -92,6 +94,13 @@ pub async fn ingest_events(
     }
     let outcomes = receiver.accept(drafts, receiver.turn()).await?;
     Answer::of_batch(outcomes).respond(wanted)
+}
+
+/// Producers of streams pause; who sends this one is known by now.
+fn allow_pauses(request: &Request) {
+    if let Some(reading) = request.extensions().get::<Arc<Reading>>() {
+        reading.allow_pauses();
+    }
 }
 
 fn too_many_outcomes(events: usize) -> ApiError {

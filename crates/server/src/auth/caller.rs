@@ -210,14 +210,21 @@ impl Identity {
     }
 }
 
+impl Caller {
+    /// Who a request comes from, whatever limits hold for it.
+    pub(crate) async fn find(parts: &Parts, app: &App) -> ApiResult<Self> {
+        let presented = Presented::find(&parts.headers, Door::of(parts.uri.path()))?;
+        let acting_for = parts.headers.get(ORGANIZATION_HEADER);
+        let acting_for = acting_for.and_then(|value| value.to_str().ok());
+        app.credentials.caller(app, presented, acting_for).await
+    }
+}
+
 impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> ApiResult<Self> {
-        let presented = Presented::find(&parts.headers, Door::of(parts.uri.path()))?;
-        let acting_for = parts.headers.get(ORGANIZATION_HEADER);
-        let acting_for = acting_for.and_then(|value| value.to_str().ok());
-        let caller = app.credentials.caller(app, presented, acting_for).await?;
+        let caller = Self::find(parts, app).await?;
         let limit = app.config.limits.requests_per_second;
         if matches!(caller.who, Who::Key(_)) {
             let busy = |seconds| {

@@ -4,14 +4,28 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::connections::Rule;
+
+/// Bytes of an answer that the systems on the way may move at once. A reader as slow as it may be
+/// shows itself only that often.
+const ANSWER_LUMP_BYTES_MAX: u64 = 64 * 1024;
+
 /// Bounds of requests.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Connections open at once; further ones wait.
+    /// Connections open at once; one address has a quarter of them.
     pub connections_max: usize,
+    /// Connections beyond, for health and for callers who are known; further ones wait.
+    pub connections_reserved: usize,
     /// Seconds a connection may take to send the head of a request, idle time before it included.
     pub header_read_timeout_s: u64,
+    /// Seconds of waiting over which bodies and answers must move.
+    pub slow_window_s: u64,
+    /// Bytes per second they must move at least, over that time.
+    pub slow_bytes_per_s_min: u64,
+    /// Seconds a stream of events may pause.
+    pub stream_pause_s: u64,
     /// Requests per second one API key may make; 0 for no limit.
     pub requests_per_second: u32,
     /// Bytes of a body of events after decompression.
@@ -39,5 +53,33 @@ impl Limits {
     /// How long a further batch of a stream waits for the writer.
     pub fn stream_writer_wait(&self) -> Duration {
         Duration::from_millis(self.stream_writer_wait_ms)
+    }
+
+    /// What must come of a body.
+    pub(crate) fn body_rule(&self) -> Rule {
+        let bytes_min = self.slow_bytes_per_s_min.saturating_mul(self.slow_window_s);
+        Rule {
+            window: Duration::from_secs(self.slow_window_s.max(1)),
+            bytes_min,
+        }
+    }
+
+    /// What must come of a stream of events.
+    pub(crate) fn pause_rule(&self) -> Rule {
+        Rule {
+            window: Duration::from_secs(self.stream_pause_s.max(1)),
+            bytes_min: 1,
+        }
+    }
+
+    /// What must be read of an answer: as much as must come of a body, over a window longer by the
+    /// time that the slowest reader takes for what moves at once.
+    pub(crate) fn answer_rule(&self) -> Rule {
+        let body = self.body_rule();
+        let lump = ANSWER_LUMP_BYTES_MAX.div_ceil(self.slow_bytes_per_s_min.max(1));
+        Rule {
+            window: body.window + Duration::from_secs(lump),
+            bytes_min: body.bytes_min,
+        }
     }
 }
