@@ -34,6 +34,8 @@ pub const TOTALS_ROWS_MAX: usize = 1_000_000;
 pub const OUTCOME_EVENTS_MAX: usize = 10_000;
 /// Outcomes other than accepted that a stream's answer lists.
 pub const STREAM_OUTCOMES_MAX: usize = 1_000;
+/// Malformed events of one request after which no more of it is read.
+pub const MALFORMED_EVENTS_MAX: usize = 100_000;
 /// Characters of a webhook's URL.
 pub const WEBHOOK_URL_CHARS_MAX: usize = 2_048;
 /// Bytes of the key in a webhook's secret, at least.

@@ -26,8 +26,8 @@ pub mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{from_fn_with_state, map_request};
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -35,7 +35,8 @@ use utoipa_axum::routes;
 
 use self::docs::Credentials;
 use crate::app::App;
-use crate::connections;
+use crate::bodies::SMALL_BYTES_MAX;
+use crate::connections::{self, Reading};
 use crate::error::{ApiError, Code};
 use crate::request;
 use crate::setup::SETUP_BYTES_MAX;
@@ -105,11 +106,24 @@ fn control_routes() -> OpenApiRouter<Arc<App>> {
         .merge(webhook_routes())
         .routes(routes!(rates::list_rates, rates::create_rate))
         .routes(routes!(rates::get_rate, rates::patch_rate, rates::end_rate))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(setup::apply_setup))
-                .layer(DefaultBodyLimit::max(2 * SETUP_BYTES_MAX)),
-        )
+        .merge(with_bodies(
+            OpenApiRouter::new().routes(routes!(setup::apply_setup)),
+            2 * SETUP_BYTES_MAX,
+        ))
+}
+
+/// Bounds the bodies of routes that differ from the rest. Without a credential only small ones are
+/// read.
+fn with_bodies(router: OpenApiRouter<Arc<App>>, bytes_max: usize) -> OpenApiRouter<Arc<App>> {
+    let hold = move |request: Request| async move {
+        if let Some(reading) = request.extensions().get::<Arc<Reading>>() {
+            reading.hold(bytes_max);
+        }
+        request
+    };
+    router
+        .layer(DefaultBodyLimit::max(bytes_max))
+        .layer(map_request(hold))
 }
 
 fn webhook_routes() -> OpenApiRouter<Arc<App>> {
@@ -127,13 +141,14 @@ fn webhook_routes() -> OpenApiRouter<Arc<App>> {
 }
 
 fn metering_routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
+    let logins = OpenApiRouter::new()
         .routes(routes!(vendor_login::login))
         .routes(routes!(vendor_login::logout))
         .routes(routes!(vendor_login::v2::login))
         .routes(routes!(vendor_login::v2::logout))
         .routes(routes!(vendor_login::v2::logout_all))
-        .routes(routes!(vendor_login::v2::valid_session))
+        .routes(routes!(vendor_login::v2::valid_session));
+    with_bodies(logins, SMALL_BYTES_MAX)
         .routes(routes!(metering::create_export))
         .routes(routes!(metering::create_linked_export))
         .routes(routes!(metering::create_job_level_export))

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use usage::{Intake, UsageStore};
 
 use crate::auth::Credentials;
+use crate::bodies::Bodies;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::Control;
@@ -30,6 +31,8 @@ pub struct App {
     pub metadata: Metadata,
     /// Takes events in.
     pub intake: Arc<dyn Intake>,
+    /// Memory for bodies.
+    pub bodies: Arc<Bodies>,
     /// Turns of parsing large bodies, one a core: each thread of it would keep memory for itself.
     pub parsing: Arc<Semaphore>,
     /// Gives usage out.

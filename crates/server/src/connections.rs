@@ -166,7 +166,8 @@ impl Connection {
         let reading = Arc::new(Reading::new(&self.app.config.limits));
         let mut request = request.map(|body| {
             let activity = Arc::clone(&self.activity);
-            Body::new(TimedBody::new(body, Arc::clone(&reading), activity))
+            let bodies = Arc::clone(&self.app.bodies);
+            Body::new(TimedBody::new(body, Arc::clone(&reading), activity, bodies))
         });
         request.extensions_mut().insert(ConnectInfo(self.peer));
         request.extensions_mut().insert(reading);

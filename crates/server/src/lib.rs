@@ -6,6 +6,7 @@ pub mod api;
 pub mod app;
 pub mod auth;
 mod blocking;
+pub mod bodies;
 pub mod bootstrap;
 pub mod cli;
 pub mod clock;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::auth::Credentials;
 use crate::auth::credential::KEY_PREFIX;
+use crate::bodies::Bodies;
 use crate::bootstrap::{self, FirstAdmin, first_start};
 use crate::clock::Clock;
 use crate::config::{Config, Server};
@@ -65,6 +66,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,
+        bodies: Arc::new(Bodies::new(&config.limits)),
         parsing: Arc::new(Semaphore::new(cores)),
         usage: store.usage,
         readings: store.readings,

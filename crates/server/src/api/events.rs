@@ -1,6 +1,7 @@
 //! `/api/v1/events`: usage in, and a look at what came in. Steps 1 and 5 of usage in.
 
 mod answer;
+mod array;
 mod batch;
 mod body;
 mod lines;
@@ -81,14 +82,14 @@ pub async fn ingest_events(
 ) -> ApiResult<Response> {
     let own = caller.may(Permission::Write)?;
     let form = Form::of(request.headers())?;
+    prepare(&request, form);
     let wanted = Detail::of(request.headers());
     let receiver = Receiver::new(&app, caller, own);
     if form == Form::Lines {
-        allow_pauses(&request);
         return stream::ingest(receiver, request, wanted).await;
     }
-    let batch = Batch::read(form, request, &app.config.limits).await?;
-    let drafts = receiver.drafts(batch).await?;
+    let batch = Batch::read(form, request, &app).await?;
+    let (drafts, _room) = receiver.drafts(batch).await?;
     if wanted == Detail::Outcomes && drafts.len() > OUTCOME_EVENTS_MAX {
         return Err(too_many_outcomes(drafts.len()));
     }
@@ -96,10 +97,14 @@ pub async fn ingest_events(
     Answer::of_batch(outcomes).respond(wanted)
 }
 
-/// Producers of streams pause; who sends this one is known by now.
-fn allow_pauses(request: &Request) {
+/// Says how the body is read: producers of streams pause, and who sends this one is known by now.
+fn prepare(request: &Request, form: Form) {
     if let Some(reading) = request.extensions().get::<Arc<Reading>>() {
-        reading.allow_pauses();
+        // Room for events is asked for as they are decompressed.
+        reading.hold(0);
+        if form == Form::Lines {
+            reading.allow_pauses();
+        }
     }
 }
 

@@ -34,6 +34,10 @@ pub struct Limits {
     pub events_line_bytes_max: usize,
     /// Bytes of any other body.
     pub body_bytes_max: usize,
+    /// Bytes of memory for bodies under way and for what is parsed from them.
+    pub bodies_bytes_max: usize,
+    /// Milliseconds a request waits for its share of them.
+    pub bodies_wait_ms: u64,
     /// Batches of one stream on their way to the disk at once.
     pub stream_batches_max: usize,
     /// Milliseconds a request of events waits for the writer before it is refused with 503.

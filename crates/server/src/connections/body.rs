@@ -1,25 +1,39 @@
 //! A request's body on its way in: it moves, or it ends.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use axum::BoxError;
 use axum::body::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::activity::Activity;
 use super::pace::{Pace, Rule};
+use crate::bodies::{Bodies, PARSED_FACTOR, STEP_BYTES, Share};
 use crate::config::Limits;
-use crate::error::{ApiError, Code};
+use crate::error::{ApiError, ApiResult, Code};
 
 /// What handlers and the body of their request know of each other; lies in its extensions.
 #[derive(Debug)]
 pub(crate) struct Reading {
     limits: ReadingLimits,
     may_pause: AtomicBool,
-    was_slow: AtomicBool,
+    /// Bytes of the body that are held at most; 0 when the handler sees to that.
+    held_bytes_max: AtomicUsize,
+    state: Mutex<State>,
+}
+
+/// How far a body is.
+#[derive(Debug, Default)]
+struct State {
+    /// Memory for the body, until the request is answered.
+    share: Share,
+    is_over: bool,
+    refusal: Option<ApiError>,
 }
 
 /// How long a body may take, and what it is refused with.
@@ -29,10 +43,10 @@ struct ReadingLimits {
     pause: Rule,
 }
 
-/// The body moved too little while it was waited for.
+/// The body is read no further; its [`Reading`] knows why.
 #[derive(Debug, thiserror::Error)]
-#[error("the body came too slowly")]
-struct TooSlow;
+#[error("the body is read no further")]
+struct BrokenOff;
 
 impl Reading {
     pub(super) fn new(limits: &Limits) -> Self {
@@ -42,8 +56,18 @@ impl Reading {
                 pause: limits.pause_rule(),
             },
             may_pause: AtomicBool::new(false),
-            was_slow: AtomicBool::new(false),
+            held_bytes_max: AtomicUsize::new(limits.body_bytes_max),
+            state: Mutex::default(),
         }
+    }
+
+    /// Says how many bytes of the body are held at most, 0 when the handler itself asks for room.
+    pub(crate) fn hold(&self, bytes_max: usize) {
+        self.held_bytes_max.store(bytes_max, Ordering::Release);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets the sender pause, as those of streams do: to be called once it is known who sends.
@@ -51,11 +75,12 @@ impl Reading {
         self.may_pause.store(true, Ordering::Release);
     }
 
-    /// Why the body was read no further, if it was too slow.
+    /// Why the body was read no further, if the client is not the one who broke it off.
     pub(crate) fn refusal(&self) -> Option<ApiError> {
-        if !self.was_slow.load(Ordering::Acquire) {
-            return None;
-        }
+        self.state().refusal.take()
+    }
+
+    fn too_slow(&self) -> ApiError {
         let Rule { window, bytes_min } = self.rule();
         let seconds = window.as_secs();
         let message = if self.may_pause.load(Ordering::Acquire) {
@@ -69,7 +94,7 @@ impl Reading {
                  (limits.slow_bytes_per_s_min, limits.slow_window_s): send it faster"
             )
         };
-        Some(ApiError::new(Code::RequestTimeout, message))
+        ApiError::new(Code::RequestTimeout, message)
     }
 
     fn rule(&self) -> Rule {
@@ -81,23 +106,85 @@ impl Reading {
     }
 }
 
-/// A body that ends with an error once it is too slow.
-#[derive(Debug)]
+/// A body that is read as long as there is room for it, and ends with an error once it is too slow.
 pub(super) struct TimedBody {
     inner: Incoming,
     pace: Pace,
     reading: Arc<Reading>,
     activity: Arc<Activity>,
+    bodies: Arc<Bodies>,
+    received: usize,
+    room_bytes: usize,
+    waiting: Option<BoxFuture<'static, (Share, ApiResult<()>)>>,
 }
 
 impl TimedBody {
-    pub(super) fn new(inner: Incoming, reading: Arc<Reading>, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(
+        inner: Incoming,
+        reading: Arc<Reading>,
+        activity: Arc<Activity>,
+        bodies: Arc<Bodies>,
+    ) -> Self {
         Self {
             pace: Pace::new(reading.rule()),
             inner,
             reading,
             activity,
+            bodies,
+            received: 0,
+            room_bytes: 0,
+            waiting: None,
         }
+    }
+
+    /// Waits for room for all of the body, or for its next step when its length is not known.
+    fn poll_room(&mut self, context: &mut Context<'_>) -> Poll<ApiResult<()>> {
+        let held_max = self.reading.held_bytes_max.load(Ordering::Acquire);
+        let rest = self.inner.size_hint().exact();
+        let rest = rest.map(|rest| usize::try_from(rest).unwrap_or(usize::MAX));
+        let whole = rest.map(|rest| self.received.saturating_add(rest));
+        let bytes = whole.unwrap_or(self.received + STEP_BYTES).min(held_max);
+        if self.waiting.is_none() {
+            if bytes <= self.room_bytes {
+                return Poll::Ready(Ok(()));
+            }
+            self.room_bytes = bytes;
+            let mut share = std::mem::take(&mut self.reading.state().share);
+            let bodies = Arc::clone(&self.bodies);
+            let bytes_max = whole.unwrap_or(held_max).min(held_max);
+            let grow = async move {
+                let pool = bodies.pool(bytes_max);
+                let grown = pool.grow(&mut share, bytes * PARSED_FACTOR, bodies.wait());
+                let grown = grown.await;
+                (share, grown)
+            };
+            self.waiting = Some(grow.boxed());
+        }
+        let Some(waiting) = &mut self.waiting else {
+            return Poll::Ready(Ok(()));
+        };
+        let (share, grown) = ready!(waiting.poll_unpin(context));
+        self.waiting = None;
+        self.reading.state().share = share;
+        Poll::Ready(grown)
+    }
+
+    /// Reads no further.
+    fn end(&self, refusal: ApiError) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let mut state = self.reading.state();
+        state.is_over = true;
+        state.refusal = Some(refusal);
+        self.activity.end();
+        Poll::Ready(Some(Err(BrokenOff.into())))
+    }
+}
+
+impl std::fmt::Debug for TimedBody {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = formatter.debug_struct("TimedBody");
+        debug
+            .field("received", &self.received)
+            .finish_non_exhaustive()
     }
 }
 
@@ -110,22 +197,25 @@ impl Body for TimedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let body = self.get_mut();
-        if body.reading.was_slow.load(Ordering::Acquire) {
+        if body.reading.state().is_over {
             return Poll::Ready(None);
+        }
+        if let Err(refusal) = ready!(body.poll_room(context)) {
+            return body.end(refusal);
         }
         body.pace.follow(body.reading.rule());
         if let Poll::Ready(frame) = Pin::new(&mut body.inner).poll_frame(context) {
             if let Some(Ok(frame)) = &frame {
-                body.pace.moved(frame.data_ref().map_or(0, Bytes::len));
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                body.received = body.received.saturating_add(bytes);
+                body.pace.moved(bytes);
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
         }
         if body.pace.poll_too_slow(context).is_pending() {
             return Poll::Pending;
         }
-        body.reading.was_slow.store(true, Ordering::Release);
-        body.activity.end();
-        Poll::Ready(Some(Err(TooSlow.into())))
+        body.end(body.reading.too_slow())
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,5 +1,6 @@
 //! `/api/v1/events`.
 
+mod budget;
 mod busy;
 mod forms;
 mod list;

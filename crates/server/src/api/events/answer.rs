@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::event::Refusal;
-use domain::limits::STREAM_OUTCOMES_MAX;
+use domain::limits::{MALFORMED_EVENTS_MAX, STREAM_OUTCOMES_MAX};
 use serde::Serialize;
 use serde_json::{Value, json};
 use usage::traits::Outcome;
@@ -116,6 +116,8 @@ pub(super) struct Answer {
     not_accepted: Vec<(u64, Outcome)>,
     /// The first refusals.
     refused: Vec<(u64, Refusal)>,
+    /// Lines that were read of a stream with too many malformed ones.
+    stopped_at: Option<u64>,
 }
 
 impl Answer {
@@ -137,6 +139,16 @@ impl Answer {
         }
     }
 
+    /// Whether it is no use to read on.
+    pub(super) fn has_too_many_malformed(&self) -> bool {
+        self.counts.refused >= MALFORMED_EVENTS_MAX as u64
+    }
+
+    /// Notes that a stream is read no further.
+    pub(super) fn stop_at(&mut self, lines: u64) {
+        self.stopped_at = Some(lines);
+    }
+
     fn count(&mut self, index: u64, outcome: &Outcome) {
         self.counts.received += 1;
         match outcome {
@@ -155,6 +167,7 @@ impl Answer {
     /// The response the client asked for.
     pub(super) fn respond(self, wanted: Detail) -> ApiResult<Response> {
         match wanted {
+            _ if self.stopped_at.is_some() => Err(self.refusal()),
             Detail::Outcomes => Ok(self.represent()),
             Detail::Minimal if self.counts.refused > 0 => Err(self.refusal()),
             Detail::Minimal => Ok(StatusCode::NO_CONTENT.into_response()),
@@ -194,11 +207,23 @@ impl Answer {
                 json!({"index": index, "code": code, "message": message})
             })
             .collect();
-        let message = format!(
-            "{refused} of {received} events are malformed and were not taken; the others are \
-             stored, and sending all again is harmless"
-        );
-        ApiError::new(Code::MalformedEvents, message)
+        let message = match self.stopped_at {
+            Some(lines) => format!(
+                "the stream is read no further after its first {lines} lines: {refused} of \
+                 {received} events in them are malformed, and {MALFORMED_EVENTS_MAX} are too many; \
+                 the other {stored} are stored, nothing behind them is; correct the stream and \
+                 send all of it again, which is harmless"
+            ),
+            None => format!(
+                "{refused} of {received} events are malformed and were not taken; the others are \
+                 stored, and sending all again is harmless"
+            ),
+        };
+        let mut error = ApiError::new(Code::MalformedEvents, message);
+        if let Some(lines) = self.stopped_at {
+            error = error.with("linesRead", lines);
+        }
+        error
             .with("received", received)
             .with("stored", stored)
             .with("refused", refused)

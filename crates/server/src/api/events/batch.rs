@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::body::HttpBody;
 use axum::extract::Request;
-use axum::http::HeaderMap;
-use bytes::Bytes;
+use axum::http::{HeaderMap, header};
 use domain::event::reader::EventReader;
 use domain::event::{Draft, Event, Receipt, Refusal, RefusalCode};
 use domain::ids::OrganizationId;
@@ -12,11 +12,12 @@ use serde_json::value::RawValue;
 use usage::Turn;
 use usage::traits::Outcome;
 
-use super::body::{Form, decoded, whole};
+use super::array;
+use super::body::{Form, Whole, decoded, whole};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::blocking;
-use crate::config::Limits;
+use crate::bodies::{PARSED_FACTOR, Share};
 use crate::error::{ApiError, ApiResult};
 
 /// Events handed to the intake in one call.
@@ -33,27 +34,29 @@ pub(super) type Checked = Result<Event, Refusal>;
 pub(super) struct Batch {
     form: Form,
     headers: HeaderMap,
-    bytes: Bytes,
+    body: Whole,
 }
 
 impl Batch {
     /// Reads a body, bounded after decompression.
-    pub(super) async fn read(form: Form, request: Request, limits: &Limits) -> ApiResult<Self> {
+    pub(super) async fn read(form: Form, request: Request, app: &App) -> ApiResult<Self> {
         let (parts, body) = request.into_parts();
+        let is_plain = !parts.headers.contains_key(header::CONTENT_ENCODING);
+        let declared = body.size_hint().exact().filter(|_| is_plain);
         let chunks = decoded(&parts.headers, body)?;
-        let bytes = whole(chunks, limits.events_body_bytes_max).await?;
+        let bytes_max = app.config.limits.events_body_bytes_max;
         Ok(Self {
             form,
             headers: parts.headers,
-            bytes,
+            body: whole(chunks, declared, bytes_max, &app.bodies).await?,
         })
     }
 
     fn drafts(&self, receiver: &Receiver) -> ApiResult<Vec<Checked>> {
         if self.form == Form::Binary {
-            return Ok(vec![receiver.binary(&self.headers, &self.bytes)]);
+            return Ok(vec![receiver.binary(&self.headers, &self.body.bytes)]);
         }
-        let text = std::str::from_utf8(&self.bytes)
+        let text = std::str::from_utf8(&self.body.bytes)
             .map_err(|error| ApiError::invalid(format!("the body is not UTF-8: {error}")))?;
         let mut reader = EventReader::default();
         let is_array = text.trim_ascii_start().starts_with('[');
@@ -66,12 +69,8 @@ impl Batch {
             )),
             (_, false) => Ok(vec![receiver.check(&mut reader, text)]),
             (_, true) => {
-                let items: Vec<&RawValue> = serde_json::from_str(text)
-                    .map_err(|error| ApiError::invalid(format!("the body is no JSON: {error}")))?;
-                Ok(items
-                    .iter()
-                    .map(|item| receiver.check(&mut reader, item.get()))
-                    .collect())
+                let check = |item: &RawValue| receiver.check(&mut reader, item.get());
+                array::checked(text, check)
             }
         }
     }
@@ -97,13 +96,19 @@ impl Receiver {
         }
     }
 
-    /// Parses and validates a batch, on another thread where that takes long.
-    pub(super) async fn drafts(&self, batch: Batch) -> ApiResult<Vec<Checked>> {
-        if batch.bytes.len() <= INLINE_BYTES_MAX {
-            return batch.drafts(self);
+    /// Parses and validates a batch, on another thread where that takes long; gives the memory that
+    /// the drafts take, too.
+    pub(super) async fn drafts(&self, batch: Batch) -> ApiResult<(Vec<Checked>, Share)> {
+        let bodies = &self.app.bodies;
+        let bytes = batch.body.bytes.len();
+        let room = bodies.parsed.take(PARSED_FACTOR * bytes, bodies.wait());
+        let room = room.await?;
+        if bytes <= INLINE_BYTES_MAX {
+            return Ok((batch.drafts(self)?, room));
         }
         let receiver = self.clone();
-        blocking::run(&self.app.parsing, move || batch.drafts(&receiver)).await?
+        let drafts = blocking::run(&self.app.parsing, move || batch.drafts(&receiver));
+        Ok((drafts.await??, room))
     }
 
     /// The turn of a request that is in no order with others.

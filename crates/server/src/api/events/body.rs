@@ -8,8 +8,10 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::bodies::{Bodies, STEP_BYTES, Share};
 use crate::error::{ApiError, ApiResult, Code};
 
 /// Window of a zstd frame, as a power of two: bounds what a decoder keeps in memory to 8 MiB.
@@ -63,7 +65,8 @@ impl Form {
 /// A body as it arrives, decompressed.
 pub(super) type Chunks = BoxStream<'static, io::Result<Bytes>>;
 
-/// The decompressed chunks of a body.
+/// The decompressed chunks of a body. Others have their turn after each: a small body may become a
+/// large one without ever waiting for the client.
 pub(super) fn decoded(headers: &HeaderMap, body: Body) -> ApiResult<Chunks> {
     let raw = body.into_data_stream().map_err(io::Error::other);
     let encoding = headers.get(header::CONTENT_ENCODING);
@@ -73,13 +76,13 @@ pub(super) fn decoded(headers: &HeaderMap, body: Body) -> ApiResult<Chunks> {
         "gzip" | "x-gzip" => {
             let mut decoder = GzipDecoder::new(StreamReader::new(raw));
             decoder.multiple_members(true);
-            Ok(ReaderStream::with_capacity(decoder, DECODED_CHUNK_BYTES).boxed())
+            Ok(in_turn(decoder))
         }
         "zstd" => {
             let bound = DParameter::window_log_max(ZSTD_WINDOW_LOG_MAX);
             let mut decoder = ZstdDecoder::with_params(StreamReader::new(raw), &[bound]);
             decoder.multiple_members(true);
-            Ok(ReaderStream::with_capacity(decoder, DECODED_CHUNK_BYTES).boxed())
+            Ok(in_turn(decoder))
         }
         _ => {
             let message = format!("Content-Encoding is {encoding:?}: expected gzip or zstd");
@@ -88,25 +91,57 @@ pub(super) fn decoded(headers: &HeaderMap, body: Body) -> ApiResult<Chunks> {
     }
 }
 
-/// Reads a whole body of at most `bytes_max` bytes; a body of one chunk is not copied.
-pub(super) async fn whole(mut chunks: Chunks, bytes_max: usize) -> ApiResult<Bytes> {
-    let first = match chunks.next().await {
-        Some(chunk) => chunk.map_err(broken)?,
-        None => return Ok(Bytes::new()),
-    };
-    check(first.len(), bytes_max)?;
-    let Some(second) = chunks.next().await else {
-        return Ok(first);
-    };
-    let mut all = BytesMut::from(first);
-    let mut next = Some(second);
-    while let Some(chunk) = next {
+fn in_turn(decoder: impl AsyncRead + Send + 'static) -> Chunks {
+    let chunks = ReaderStream::with_capacity(decoder, DECODED_CHUNK_BYTES);
+    let chunks = chunks.then(async |chunk| {
+        tokio::task::yield_now().await;
+        chunk
+    });
+    chunks.boxed()
+}
+
+/// A body that is held whole, and the memory it takes.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) bytes: Bytes,
+    _room: Share,
+}
+
+/// Reads a whole body of at most `bytes_max` bytes, for which it waits until there is room; a body
+/// of one chunk is not copied. `declared` is how many bytes there will be, where that is known.
+pub(super) async fn whole(
+    mut chunks: Chunks,
+    declared: Option<u64>,
+    bytes_max: usize,
+    bodies: &Bodies,
+) -> ApiResult<Whole> {
+    let declared = declared.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    check(declared.unwrap_or(0), bytes_max)?;
+    let pool = bodies.pool(declared.unwrap_or(bytes_max));
+    let mut room = pool
+        .take(declared.unwrap_or(STEP_BYTES), bodies.wait())
+        .await?;
+    let mut all = BytesMut::new();
+    let mut one = None;
+    while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(broken)?;
-        check(all.len() + chunk.len(), bytes_max)?;
+        let bytes = all.len() + chunk.len();
+        check(bytes, bytes_max)?;
+        if all.is_empty() && declared == Some(bytes) {
+            one = Some(chunk);
+            continue;
+        }
+        if bytes > all.capacity() {
+            let capacity = declared
+                .unwrap_or(2 * bytes)
+                .clamp(bytes, bytes_max.max(bytes));
+            pool.grow(&mut room, capacity, bodies.wait()).await?;
+            all.reserve(capacity - all.len());
+        }
         all.extend_from_slice(&chunk);
-        next = chunks.next().await;
     }
-    Ok(all.freeze())
+    let bytes = one.unwrap_or_else(|| all.freeze());
+    Ok(Whole { bytes, _room: room })
 }
 
 fn check(bytes: usize, bytes_max: usize) -> ApiResult<()> {

@@ -18,6 +18,7 @@ use super::batch::{Checked, Receiver};
 use super::body::{Chunks, broken, decoded};
 use super::lines::{Block, Lines};
 use crate::blocking;
+use crate::bodies::Share;
 use crate::error::{ApiError, ApiResult};
 
 /// Time without a byte after which the lines at hand are stored.
@@ -49,6 +50,8 @@ struct Running {
     series: Series,
     begun: bool,
     answer: Answer,
+    /// Memory for the lines that are in no block.
+    room: Share,
 }
 
 impl Running {
@@ -61,37 +64,65 @@ impl Running {
             series: Series::default(),
             begun: false,
             answer: Answer::default(),
+            room: Share::default(),
         }
     }
 
     async fn read(&mut self, mut chunks: Chunks) -> ApiResult<()> {
         loop {
             let Ok(chunk) = timeout(IDLE, chunks.next()).await else {
-                let block = self.lines.whole_lines();
-                self.store(block).await?;
+                self.store_all(Lines::whole_lines).await?;
                 continue;
             };
             let Some(chunk) = chunk else {
-                let block = self.lines.rest();
-                return self.store(block).await;
+                return self.store_all(Lines::rest).await;
             };
             self.lines.push(&chunk.map_err(broken)?);
-            let block = self.lines.full_block();
-            self.store(block).await?;
+            self.store_all(Lines::full_block).await?;
+            if self.answer.has_too_many_malformed() {
+                self.answer.stop_at(self.lines.count());
+                return Ok(());
+            }
+            self.make_room().await?;
         }
     }
 
+    /// Waits for memory for the lines that are not whole yet, unless they are few.
+    async fn make_room(&mut self) -> ApiResult<()> {
+        if self.room.is_empty() && self.lines.needs_room() {
+            let bodies = &self.receiver.app.bodies;
+            let (bytes, wait) = (self.lines.bytes_max(), self.patience());
+            self.room = bodies.large.take(bytes, wait).await?;
+        }
+        Ok(())
+    }
+
+    /// How long a stream waits for memory: once it has begun, it is worse to break it off.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(self.receiver.app.config.limits.stream_pause_s)
+    }
+
+    async fn store_all(&mut self, next: fn(&mut Lines) -> Option<Block>) -> ApiResult<()> {
+        while let Some(block) = next(&mut self.lines) {
+            self.store(block).await?;
+        }
+        Ok(())
+    }
+
     /// Sends a block on its way, once there is room.
-    async fn store(&mut self, block: Option<Block>) -> ApiResult<()> {
-        let Some(block) = block else {
-            return Ok(());
-        };
+    async fn store(&mut self, block: Block) -> ApiResult<()> {
         while self.batches.len() >= self.receiver.app.config.limits.stream_batches_max.max(1) {
             self.finish_oldest().await?;
         }
+        let bodies = &self.receiver.app.bodies;
+        let parsed = bodies.parsed.take(block.parsed_bytes(), self.patience());
+        let room = Room {
+            parsed: parsed.await?,
+            read: std::mem::take(&mut self.room),
+        };
         let receiver = self.receiver.clone();
         let turn = self.next_turn();
-        let batch = tokio::spawn(store(receiver, block, turn));
+        let batch = tokio::spawn(store(receiver, block, room, turn));
         self.batches.push_back(batch);
         Ok(())
     }
@@ -121,11 +152,19 @@ impl Running {
     }
 }
 
-async fn store(receiver: Receiver, block: Block, turn: Turn) -> Decided {
+/// Memory that a block takes, and what is parsed from it.
+struct Room {
+    read: Share,
+    parsed: Share,
+}
+
+async fn store(receiver: Receiver, block: Block, room: Room, turn: Turn) -> Decided {
     let parsing = receiver.clone();
     let (numbers, drafts) =
         blocking::run(&receiver.app.parsing, move || parse(&parsing, &block)).await?;
+    drop(room.read);
     let outcomes = receiver.accept(drafts, turn).await?;
+    drop(room.parsed);
     Ok((numbers, outcomes))
 }
 
