@@ -33,7 +33,8 @@ pub struct App {
     pub intake: Arc<dyn Intake>,
     /// Memory for bodies.
     pub bodies: Arc<Bodies>,
-    /// Turns of parsing large bodies, one a core: each thread of it would keep memory for itself.
+    /// Turns of parsing large bodies, one for two cores: the others are for what comes after, and
+    /// for those who read.
     pub parsing: Arc<Semaphore>,
     /// Gives usage out.
     pub usage: Arc<dyn UsageStore>,

@@ -67,7 +67,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         stopping: CancellationToken::new(),
         intake: store.intake,
         bodies: Arc::new(Bodies::new(&config.limits)),
-        parsing: Arc::new(Semaphore::new(cores)),
+        parsing: Arc::new(Semaphore::new((cores / 2).max(1))),
         usage: store.usage,
         readings: store.readings,
         exports,

@@ -10,7 +10,7 @@ pub(crate) mod prepare;
 pub(crate) mod writer;
 
 use crate::error::{Error, Result};
-use crate::options::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, QUEUE_UNIT_BYTES};
+use crate::options::{BATCH_BYTES_MAX, BATCH_EVENTS_MAX, INLINE_EVENTS_MAX, QUEUE_UNIT_BYTES};
 use crate::row::Row;
 use crate::series::{Ticket, Turn};
 use crate::shared::Shared;
@@ -64,10 +64,7 @@ pub(crate) async fn accept(
     let size = events.map(|event| held_bytes(&event.texts)).sum();
     check_limit("the size of a batch in bytes", size, BATCH_BYTES_MAX)?;
     let permit = turn.admit(admit(shared, size)).await??;
-    let mut prepared = Prepared::new(shared, namespace, drafts);
-    if prepared.has_candidates() {
-        prepared = look_up(shared, prepared, &mut turn).await?;
-    }
+    let prepared = prepare(shared, namespace, drafts, &mut turn).await?;
     let (reply, answer) = oneshot::channel();
     let ticket = turn.ticket();
     let request = Command::Accept(Request {
@@ -80,23 +77,50 @@ pub(crate) async fn accept(
     wait_or_give_up(shared, answer, &ticket, turn).await
 }
 
-/// Asks the runs on a thread that may block, once one is free.
-async fn look_up(
+/// Makes rows and keys and asks the runs. Many events are prepared on another thread, so that the
+/// runtime's own stay free for those who read.
+async fn prepare(
     shared: &Arc<Shared>,
-    mut prepared: Prepared,
+    namespace: OrganizationId,
+    drafts: Vec<Result<Event, Refusal>>,
     turn: &mut Turn,
+) -> Result<Prepared> {
+    let own = Arc::clone(shared);
+    if drafts.len() > INLINE_EVENTS_MAX {
+        let prepare = move || look_up(&own, Prepared::new(&own, namespace, drafts));
+        return on_thread(shared, turn, prepare).await;
+    }
+    let prepared = Prepared::new(shared, namespace, drafts);
+    if !prepared.has_candidates() {
+        return Ok(prepared);
+    }
+    on_thread(shared, turn, move || look_up(&own, prepared)).await
+}
+
+/// Asks the runs, where they may know something. Blocks.
+fn look_up(shared: &Shared, mut prepared: Prepared) -> Result<Prepared> {
+    if prepared.has_candidates() {
+        let found = prepared.look_up(&shared.keys);
+        found.inspect_err(|error| shared.break_down(&error.to_string()))?;
+    }
+    Ok(prepared)
+}
+
+/// Runs what blocks or takes long on a thread that may, once one is free.
+async fn on_thread(
+    shared: &Shared,
+    turn: &mut Turn,
+    work: impl FnOnce() -> Result<Prepared> + Send + 'static,
 ) -> Result<Prepared> {
     let thread = Arc::clone(&shared.look_ups).acquire_owned();
     let thread = turn.wait_for(thread).await?.map_err(|_| Error::Closed)?;
-    let keys = shared.keys;
-    let looked_up = tokio::task::spawn_blocking(move || {
+    let prepared = tokio::task::spawn_blocking(move || {
         let _thread = thread;
-        prepared.look_up(&keys).map(|()| prepared)
+        work()
     });
-    looked_up
+    prepared
         .await
-        .map_err(|error| Error::Internal(format!("a look-up ended early: {error}")))?
-        .inspect_err(|error| shared.break_down(&error.to_string()))
+        .map_err(|error| Error::Internal(format!("a batch was not prepared: {error}")))?
 }
 
 /// Takes rows that were numbered elsewhere.

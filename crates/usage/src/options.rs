@@ -8,6 +8,8 @@ pub const WRITER_WAIT_MS: u64 = 60_000;
 pub const BATCH_EVENTS_MAX: usize = 100_000;
 /// Bytes of rows one call of `accept` may bring.
 pub const BATCH_BYTES_MAX: usize = 64 << 20;
+/// Events up to which a batch is prepared where its caller runs; more of them take milliseconds.
+pub const INLINE_EVENTS_MAX: usize = 256;
 /// Bytes of rows after which a journal frame takes no further request.
 pub const FRAME_BYTES_MAX: usize = 8 << 20;
 /// Requests one journal frame may hold.

@@ -204,7 +204,8 @@ pub(crate) struct Shared {
     pub(crate) wishes: Mutex<Wishes>,
     pub(crate) wake: Condvar,
     pub(crate) queue: Arc<Semaphore>,
-    /// Turns of asking runs, one a core: each thread of it would keep memory for itself.
+    /// Turns of preparing batches and asking runs, one a core: each thread of it would keep memory
+    /// for itself.
     pub(crate) look_ups: Arc<Semaphore>,
     pub(crate) commands: CommandSender,
     pub(crate) flush: Mutex<Option<crate::flush::Rotated>>,
