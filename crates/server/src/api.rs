@@ -16,6 +16,7 @@ pub mod parameters;
 pub mod rates;
 pub mod schedules;
 pub mod setup;
+pub mod store;
 pub mod subjects;
 pub mod time;
 pub mod users;
@@ -39,7 +40,7 @@ use crate::bodies::SMALL_BYTES_MAX;
 use crate::connections::{self, Reading};
 use crate::error::{ApiError, Code};
 use crate::request;
-use crate::setup::SETUP_BYTES_MAX;
+use crate::setup::SETUP_BODY_BYTES_MAX;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -61,6 +62,7 @@ struct Document;
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(events::ingest_events, events::list_events))
+        .routes(routes!(store::get_store))
         .routes(routes!(meters::create_meter, meters::list_meters))
         .routes(routes!(
             meters::get_meter,
@@ -108,7 +110,7 @@ fn control_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(rates::get_rate, rates::patch_rate, rates::end_rate))
         .merge(with_bodies(
             OpenApiRouter::new().routes(routes!(setup::apply_setup)),
-            2 * SETUP_BYTES_MAX,
+            SETUP_BODY_BYTES_MAX,
         ))
 }
 

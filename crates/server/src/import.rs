@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use checkpoint::Checkpoint;
+pub(crate) use checkpoint::{Checkpoint, sweep};
 pub(crate) use convert::{Convert, split, write_refused};
 pub(crate) use cutter::Block;
 pub(crate) use error::Error;
@@ -79,7 +79,7 @@ pub(crate) async fn run(request: Request, target: Arc<Target>) -> Result<Tally> 
     let convert = Convert::of(&mut source, request.mapping)?;
     let mut checkpoint = match &request.checkpoints {
         Some(folder) => {
-            let plan = format!("{} {}", target.name(), convert.identity());
+            let plan = format!("{} {}", target.place().await?, convert.identity());
             Checkpoint::open(folder, &request.path, &plan)?
         }
         None => Checkpoint::none(),

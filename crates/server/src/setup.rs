@@ -21,8 +21,11 @@ pub use form::AccountForm;
 
 /// The meters of the metering family with what is known of them, as a setup file.
 pub const CATALOGUE: &str = include_str!("../../../data/catalogue.yaml");
-/// Bytes of a setup file.
+/// Bytes of a setup file, whichever way it comes.
 pub const SETUP_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a request that brings one: a JSON string may need two for each of the file's, and the
+/// values of the variables come beside it.
+pub const SETUP_BODY_BYTES_MAX: usize = 2 * SETUP_BYTES_MAX + 1024 * 1024;
 /// Accounts in one setup file.
 const ACCOUNTS_MAX: usize = 1_000;
 
@@ -53,6 +56,14 @@ pub enum SetupError {
 }
 
 impl SetupError {
+    /// The file is over [`SETUP_BYTES_MAX`].
+    pub fn too_large() -> Self {
+        let message = format!(
+            "the setup file has more than {SETUP_BYTES_MAX} bytes: divide it, such as by accounts"
+        );
+        Self::Form { message }
+    }
+
     /// A broken rule.
     pub fn rule(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Rule {
@@ -66,8 +77,7 @@ impl Setup {
     /// Reads the text of a setup file.
     pub fn parse(text: &str) -> Result<Self, SetupError> {
         if text.len() > SETUP_BYTES_MAX {
-            let message = format!("a setup file has at most {SETUP_BYTES_MAX} bytes");
-            return Err(SetupError::Form { message });
+            return Err(SetupError::too_large());
         }
         let mut accounts = Vec::new();
         for document in serde_norway::Deserializer::from_str(text) {

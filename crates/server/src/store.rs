@@ -202,6 +202,10 @@ impl Intake for NoStore {
     ) -> Result<Vec<Outcome>> {
         self.elsewhere()
     }
+
+    async fn identity(&self) -> Result<String> {
+        self.elsewhere()
+    }
 }
 
 #[async_trait]

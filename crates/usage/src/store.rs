@@ -12,6 +12,7 @@ use domain::meter::ReadingRule;
 
 use crate::disk::{Disk, Held};
 use crate::error::{Error, Result};
+use crate::identity::hex;
 use crate::intake::writer::{Command, Writer};
 use crate::journal::frame::UNATTRIBUTED;
 use crate::manifest::{Counters, Layout};
@@ -231,6 +232,10 @@ impl Intake for EmbeddedStore {
         turn: Turn,
     ) -> Result<Vec<Outcome>> {
         intake::accept(&self.shared, namespace, drafts, turn).await
+    }
+
+    async fn identity(&self) -> Result<String> {
+        Ok(hex(&self.shared.identity.store))
     }
 }
 

@@ -62,6 +62,9 @@ pub trait Intake: Send + Sync + std::fmt::Debug {
         let turn = Turn::alone(Duration::from_millis(WRITER_WAIT_MS));
         self.accept_in_turn(namespace, drafts, turn).await
     }
+
+    /// Tells the store events go into from every other, at whatever address it is reached.
+    async fn identity(&self) -> Result<String>;
 }
 
 /// Rows with contiguous sequences, as handed from intake to store.

@@ -1,6 +1,7 @@
 //! `tallyport apply`: declares what a setup file says.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -14,9 +15,9 @@ use crate::api::setup::SetupIn;
 use crate::config::Config;
 use crate::run::{create_data_dir, open_metadata};
 use crate::server_file::ServerFile;
-use crate::setup::Setup;
 use crate::setup::apply::{Applied, Mode, apply};
 use crate::setup::stored::Stored;
+use crate::setup::{SETUP_BYTES_MAX, Setup, SetupError};
 
 /// Options of `tallyport apply`.
 #[derive(Debug, Args)]
@@ -65,13 +66,21 @@ impl Apply {
     }
 }
 
+/// The text of a file or of standard input, read no further than a setup file may go.
 fn read(file: &Path) -> anyhow::Result<String> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text)?;
-        return Ok(text);
+    let could_not = || format!("could not read {}", file.display());
+    let input: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(file).with_context(could_not)?)
+    };
+    let mut text = Vec::new();
+    let mut input = input.take(SETUP_BYTES_MAX as u64 + 1);
+    input.read_to_end(&mut text).with_context(could_not)?;
+    if text.len() > SETUP_BYTES_MAX {
+        return Err(SetupError::too_large()).with_context(|| file.display().to_string());
     }
-    std::fs::read_to_string(file).with_context(|| format!("could not read {}", file.display()))
+    String::from_utf8(text).with_context(could_not)
 }
 
 /// Applies to a data directory that no server has open.
@@ -109,7 +118,7 @@ fn print(applied: &Applied) {
 
 impl SetupIn {
     /// The setup with its secrets, and whether to write.
-    pub fn read(&self) -> Result<(Setup, Mode), crate::setup::SetupError> {
+    pub fn read(&self) -> Result<(Setup, Mode), SetupError> {
         let mut setup = Setup::parse(&self.setup)?;
         setup.take_environment(|name| self.environment.get(name).cloned())?;
         let mode = if self.dry_run {

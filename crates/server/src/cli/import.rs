@@ -100,6 +100,7 @@ impl Import {
         json: bool,
     ) -> anyhow::Result<Report> {
         let data_dir = &config.server.data_dir;
+        import::sweep(&data_dir.join(CHECKPOINTS), std::time::SystemTime::now());
         let mut report = Report::default();
         for file in &self.files {
             let request = Request {

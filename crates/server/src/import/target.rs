@@ -71,12 +71,16 @@ pub(crate) struct Delivered {
 }
 
 impl Target {
-    /// Tells one place from another.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Store(store) => format!("store {}", store.namespace),
-            Self::Http(http) => http.url().to_owned(),
-        }
+    /// The store the events go into, whatever way leads there, and whose events they are.
+    pub(crate) async fn place(&self) -> Result<String> {
+        let (store, namespace) = match self {
+            Self::Store(target) => (target.intake.identity().await?, target.namespace),
+            Self::Http(target) => {
+                let store = target.store().await?;
+                (store.id, store.organization)
+            }
+        };
+        Ok(format!("store {store}, organization {namespace}"))
     }
 
     /// Does what can be done on any thread.

@@ -4,10 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use domain::tree::OrganizationKind;
+use metadata::Role;
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::TestServer;
+use crate::proxy::Proxy;
 
 /// Of the seven events one has no subject and one no time.
 const TAKEN: u64 = 5;
@@ -164,4 +167,61 @@ async fn a_running_server_takes_the_same_file_with_the_same_outcomes() {
     let again = tokio::task::spawn_blocking(import).await.unwrap();
     assert_eq!(counts(&again), [0, TAKEN, 0, REFUSED]);
     assert_eq!(named(&again), ["5 missing_attribute", "6 invalid_time"]);
+}
+
+/// A checkpoint is kept on this machine; the servers have data directories of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_belongs_to_store_and_organization_whatever_url_leads_there() {
+    let (one, other) = (TestServer::start().await, TestServer::start().await);
+    let root = one.root().await;
+    let key = one.key(root, Role::Writer).await;
+    let other_key = other.key(other.root().await, Role::Writer).await;
+    let below = one
+        .organization("Below", OrganizationKind::SubOrganization, root)
+        .await;
+    let key_below = one.key(below, Role::Writer).await;
+    let proxy = Proxy::before(&one, false).await;
+    let here = tempfile::tempdir().unwrap();
+    let skipped = async |url: String, key: &str, limit: &str| {
+        let (folder, key, limit) = (here.path().to_owned(), key.to_owned(), limit.to_owned());
+        let run = move || {
+            let more = ["--url", &url, "--key", &key, "--limit", &limit];
+            import(&folder, &fixture("events.ndjson"), &more)
+        };
+        let report = tokio::task::spawn_blocking(run).await.unwrap();
+        report["files"][0]["skipped"].as_u64().unwrap()
+    };
+    assert_eq!(skipped(one.url(""), &key, "2").await, 0);
+    assert_eq!(
+        skipped(proxy.url.clone(), &key, "1").await,
+        2,
+        "the same store goes on"
+    );
+    assert_eq!(
+        skipped(proxy.url.clone(), &key_below, "1").await,
+        0,
+        "as another sender"
+    );
+    proxy.lead_to(&other);
+    assert_eq!(
+        skipped(proxy.url.clone(), &other_key, "1").await,
+        0,
+        "another store starts anew"
+    );
+    assert_eq!(skipped(one.url(""), &key, "100").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_begun_through_a_server_goes_on_in_its_free_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_owned();
+    let server = TestServer::start_with(|config| config.server.data_dir = data_dir).await;
+    let data_dir = folder.path().to_owned();
+    let begin = move || import(&data_dir, &fixture("events.ndjson"), &["--limit", "3"]);
+    let part = tokio::task::spawn_blocking(begin).await.unwrap();
+    assert_eq!(counts(&part), [3, 0, 0, 0]);
+    server.stop().await;
+    let rest = import(folder.path(), &fixture("events.ndjson"), &[]);
+    assert_eq!(rest["files"][0]["skipped"], 3);
+    assert_eq!(counts(&rest), [TAKEN - 3, 0, 0, REFUSED]);
 }

@@ -2,16 +2,13 @@
 //! of one instant is the latest.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use metadata::Role;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
 
 use crate::harness::{Answer, TestServer};
+use crate::proxy::Proxy;
 
 /// Events of each block whose first copies are small and many.
 const SMALL: u64 = 3_500;
@@ -154,7 +151,7 @@ async fn a_request_that_must_be_sent_again_holds_back_all_behind_it() {
     let server = TestServer::start().await;
     declare_meters(&server).await;
     let key = server.key(server.root().await, Role::Writer).await;
-    let overloaded = Overloaded::before(&server).await;
+    let overloaded = Proxy::before(&server, true).await;
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
     let free = folder.path().join("none");
@@ -169,73 +166,6 @@ async fn a_request_that_must_be_sent_again_holds_back_all_behind_it() {
     ];
     let report = import(arguments.map(str::to_owned).to_vec()).await;
     assert_eq!(report["conflict"], PAIRS * LARGE);
-    assert!(overloaded.refused.load(Ordering::SeqCst) >= 2);
+    assert!(overloaded.refused() >= 2);
     check(&server).await;
-}
-
-/// Stands before a server and refuses every other request of events with 503.
-struct Overloaded {
-    url: String,
-    refused: Arc<AtomicU64>,
-}
-
-impl Overloaded {
-    async fn before(server: &TestServer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let (server, refused) = (server.url(""), Arc::new(AtomicU64::new(0)));
-        let counted = Arc::clone(&refused);
-        tokio::spawn(async move {
-            let sent = Arc::new(AtomicU64::new(0));
-            while let Ok((stream, _)) = listener.accept().await {
-                let (server, sent, refused) =
-                    (server.clone(), Arc::clone(&sent), Arc::clone(&counted));
-                tokio::spawn(async move { serve(stream, &server, &sent, &refused).await });
-            }
-        });
-        Self { url, refused }
-    }
-}
-
-/// Answers one request and closes the connection.
-async fn serve(stream: TcpStream, server: &str, sent: &AtomicU64, refused: &AtomicU64) {
-    let mut stream = BufReader::new(stream);
-    let (mut head, mut line) = (Vec::new(), String::new());
-    while stream.read_line(&mut line).await.unwrap() > 2 {
-        head.push(std::mem::take(&mut line));
-    }
-    let header = |name: &str| {
-        let mut lines = head[1..].iter().filter_map(|line| line.split_once(':'));
-        let found = lines.find(|(found, _)| found.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.trim().to_owned())
-    };
-    let length = header("content-length").map_or(0, |length| length.parse().unwrap());
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await.unwrap();
-    let turn = if body.is_empty() {
-        1
-    } else {
-        sent.fetch_add(1, Ordering::SeqCst)
-    };
-    let (status, body) = if turn.is_multiple_of(2) {
-        refused.fetch_add(1, Ordering::SeqCst);
-        ("503 Busy\r\nretry-after: 1".to_owned(), String::new())
-    } else {
-        let mut words = head[0].split(' ');
-        let method = words.next().unwrap().parse().unwrap();
-        let url = format!("{server}{}", words.next().unwrap());
-        let mut request = Client::new().request(method, url).body(body);
-        for name in ["authorization", "content-type", "prefer"] {
-            if let Some(value) = header(name) {
-                request = request.header(name, value);
-            }
-        }
-        let answer = Answer::of(request).await;
-        (format!("{} Passed", answer.status), answer.body)
-    };
-    let answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(answer.as_bytes()).await.unwrap();
 }

@@ -4,6 +4,7 @@ use insta::assert_snapshot;
 use metadata::Role;
 use reqwest::Method;
 use serde_json::{Value, json};
+use server::setup::SETUP_BYTES_MAX;
 
 use crate::harness::{Answer, TestServer, fold};
 
@@ -192,4 +193,37 @@ async fn only_a_server_administrator_applies() {
     assert_eq!(server.post(&owner, path, &body).await.status, 403);
     let without = server.request(Method::POST, path).body(body);
     assert_eq!(Answer::of(without).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_setup_file_has_one_limit_whichever_way_it_comes() {
+    let server = TestServer::start().await;
+    // Every character takes two in JSON.
+    let file = |bytes: usize| {
+        let mut file = "organizations:\n  - {name: Default}\n#".to_owned();
+        file += &"\"".repeat(bytes - file.len());
+        file
+    };
+    let apply = async |file: String| {
+        let body = json!({"setup": file, "dryRun": true}).to_string();
+        server.post(server.token(), "/api/v1/setup", &body).await
+    };
+    let answer = apply(file(SETUP_BYTES_MAX)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let refused = apply(file(SETUP_BYTES_MAX + 1)).await;
+    assert_eq!(
+        (refused.status, &refused.json()["code"]),
+        (400, &json!("invalid_setup"))
+    );
+    let told = "the setup file has more than 16777216 bytes";
+    assert!(refused.body.contains(told), "{}", refused.body);
+    let path = server.data_dir().join("large.yaml");
+    std::fs::write(&path, file(SETUP_BYTES_MAX + 1)).unwrap();
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_tallyport"))
+        .args(["apply", "--data-dir", "none", "--file"])
+        .arg(&path)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains(told), "{stderr}");
 }

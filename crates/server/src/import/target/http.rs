@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::CONFLICT;
 use super::retry::{Patience, retry_after};
+use crate::api::store::StoreOut;
 use crate::clock::Clock;
 use crate::import::{Error, PATIENCE, Result, Tally};
 
@@ -28,10 +30,16 @@ pub(crate) struct HttpTarget {
     reached: AtomicBool,
 }
 
+/// An answer that says more than to come back.
+struct Answered {
+    status: u16,
+    body: String,
+}
+
 /// What came of one attempt.
 enum Attempt {
     /// The server answered.
-    Answered { status: u16, body: String },
+    Answered(Answered),
     /// It may take the same events later.
     Later {
         reason: String,
@@ -85,12 +93,11 @@ impl HttpTarget {
         })
     }
 
-    /// The server's base, without a trailing slash.
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
     async fn attempt(&self, request: reqwest::RequestBuilder, url: &str) -> Result<Attempt> {
+        let request = request.bearer_auth(&self.key);
+        let request = self.headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, value)
+        });
         match send(request).await {
             Ok(attempt) => {
                 self.reached.store(true, Ordering::Relaxed);
@@ -108,18 +115,39 @@ impl HttpTarget {
         }
     }
 
-    /// Sends lines of events, again and again while the server has no time for them; it answers
-    /// once the accepted ones are durable.
+    /// Asks which store the server keeps, and whose events the key sends.
+    pub(super) async fn store(&self) -> Result<StoreOut> {
+        let url = format!("{}/api/v1/store", self.url);
+        let answer = self.answer(&url, |client| client.get(&url)).await?;
+        answer.read(url)
+    }
+
+    /// Sends lines of events; the server answers once the accepted ones are durable.
     pub(super) async fn deliver(&self, body: Vec<u8>) -> Result<Tally> {
         let url = format!("{}/api/v1/events", self.url);
         let body = bytes::Bytes::from(body);
+        let request = |client: &reqwest::Client| {
+            let request = client.post(&url).body(body.clone());
+            let request = request.header("content-type", "application/x-ndjson");
+            request.header("prefer", "return=representation")
+        };
+        let answer: Answer = self.answer(&url, request).await?.read(url)?;
+        Ok(answer.into())
+    }
+
+    /// Sends a request again and again while the server has no time for it.
+    async fn answer(
+        &self,
+        url: &str,
+        request: impl Fn(&reqwest::Client) -> reqwest::RequestBuilder,
+    ) -> Result<Answered> {
         let mut patience = Patience::new();
         loop {
-            let attempt = self.attempt(self.request(&url, body.clone()), &url);
+            let attempt = self.attempt(request(&self.client), url);
             let attempt = tokio::time::timeout(patience.left(), attempt).await;
             let (reason, asked) = match attempt {
                 Ok(attempt) => match attempt? {
-                    Attempt::Answered { status, body } => return tally(url, status, &body),
+                    Attempt::Answered(answered) => return Ok(answered),
                     Attempt::Later { reason, asked } => (reason, asked),
                 },
                 Err(_) => ("no answer".to_owned(), None),
@@ -127,7 +155,7 @@ impl HttpTarget {
             // Sending again is harmless: what was stored comes back as a duplicate.
             let pause = patience.pause(asked);
             if pause >= patience.left() {
-                return Err(gave_up(url, reason, asked));
+                return Err(gave_up(url.to_owned(), reason, asked));
             }
             tracing::warn!(
                 "{url}: {reason}; sending again in {:.1} s",
@@ -136,16 +164,15 @@ impl HttpTarget {
             tokio::time::sleep(pause).await;
         }
     }
+}
 
-    fn request(&self, url: &str, body: bytes::Bytes) -> reqwest::RequestBuilder {
-        let mut request = self.client.post(url).bearer_auth(&self.key);
-        for (name, value) in &self.headers {
-            request = request.header(*name, value);
-        }
-        request
-            .header("content-type", "application/x-ndjson")
-            .header("prefer", "return=representation")
-            .body(body)
+impl Answered {
+    fn read<T: DeserializeOwned>(self, url: String) -> Result<T> {
+        serde_json::from_str(&self.body).map_err(|_| Error::Answer {
+            url,
+            status: self.status,
+            body: beginning(&self.body),
+        })
     }
 }
 
@@ -156,7 +183,7 @@ async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Attempt> {
     let asked = asked.and_then(|text| retry_after(text.to_str().ok()?, Clock::system().now()));
     let body = response.text().await?;
     if !BUSY.contains(&status) {
-        return Ok(Attempt::Answered { status, body });
+        return Ok(Attempt::Answered(Answered { status, body }));
     }
     let reason = format!("status {status}, {}", beginning(&body));
     Ok(Attempt::Later { reason, asked })
@@ -164,15 +191,6 @@ async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Attempt> {
 
 fn beginning(body: &str) -> String {
     body.chars().take(ANSWER_CHARS).collect()
-}
-
-fn tally(url: String, status: u16, body: &str) -> Result<Tally> {
-    let answer: Answer = serde_json::from_str(body).map_err(|_| Error::Answer {
-        url,
-        status,
-        body: beginning(body),
-    })?;
-    Ok(answer.into())
 }
 
 fn gave_up(url: String, reason: String, asked: Option<Duration>) -> Error {
