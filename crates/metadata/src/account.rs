@@ -50,6 +50,13 @@ impl Metadata {
         row.as_ref().map(account_of).transpose()
     }
 
+    /// The account that was created first.
+    pub async fn find_oldest_account(&self) -> Result<Option<Account>> {
+        let statement = sql("SELECT * FROM accounts ORDER BY created_at, id LIMIT 1");
+        let row = self.database.read().one(statement).await?;
+        row.as_ref().map(account_of).transpose()
+    }
+
     /// All accounts, by id.
     pub async fn list_accounts(&self, page: &PageRequest) -> Result<Page<Account>> {
         let statement = sql("SELECT * FROM accounts WHERE $1 IS NULL OR id > $1

@@ -4,7 +4,7 @@ use domain::Timestamp;
 
 use crate::check;
 use crate::database::{Row, sql};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::open::Metadata;
 
 /// Failures of one user name or address in the running window.
@@ -31,13 +31,17 @@ impl Metadata {
         row.as_ref().map(failures_of).transpose()
     }
 
-    /// Counts one more failure of `who`, in a new window when the last one is over.
-    pub async fn record_login_failure(
+    /// Counts one more attempt of `who` before it is made, in a new window when the last one is
+    /// over; `None` where the window holds `limit` of them already.
+    ///
+    /// However many ask at once, at most `limit` of a window are let through.
+    pub async fn take_login_attempt(
         &self,
         who: &str,
+        limit: u32,
         now: Timestamp,
         window_seconds: i64,
-    ) -> Result<LoginFailures> {
+    ) -> Result<Option<LoginFailures>> {
         check::echo("who", who)?;
         let statement = sql(
             "INSERT INTO login_failures (who, failures, since) VALUES ($1, 1, $2)
@@ -46,13 +50,24 @@ impl Metadata {
                      ELSE login_failures.failures + 1 END,
                  since = CASE WHEN login_failures.since <= $3 THEN $2
                      ELSE login_failures.since END
+             WHERE login_failures.since <= $3 OR login_failures.failures < $4
              RETURNING *",
         )
         .bind(who)
         .bind(now)
-        .bind(window_start(now, window_seconds));
+        .bind(window_start(now, window_seconds))
+        .bind(limit);
         let row = self.database.write_one(statement).await?;
-        failures_of(&row.ok_or_else(|| Error::not_found("login failures of", who))?)
+        row.as_ref().map(failures_of).transpose()
+    }
+
+    /// Takes back an attempt that did not fail, in the window that `taken` counted it in.
+    pub async fn give_back_login_attempt(&self, who: &str, taken: LoginFailures) -> Result<()> {
+        let statement = sql("UPDATE login_failures SET failures = failures - 1
+             WHERE who = $1 AND since = $2 AND failures > 0")
+        .bind(who)
+        .bind(taken.since);
+        self.database.run(statement).await.map(drop)
     }
 
     /// Forgets the failures of `who`, after a good login.

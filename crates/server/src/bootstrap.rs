@@ -5,7 +5,7 @@ use domain::ids::OrganizationId;
 use domain::tree::OrganizationKind;
 use metadata::{
     Declaration, Maker, Metadata, NewAccount, NewOrganization, NewUser, OrganizationAttributes,
-    PageRequest, Role, RoleAssignment, UserProfile,
+    Role, RoleAssignment, UserProfile,
 };
 
 use crate::auth::password;
@@ -70,8 +70,7 @@ pub async fn first_start(
 
 /// The root of the oldest account, or of a new one.
 async fn root(metadata: &Metadata, now: Timestamp) -> metadata::Result<OrganizationId> {
-    let accounts = metadata.list_accounts(&PageRequest::default()).await?.items;
-    if let Some(oldest) = accounts.iter().min_by_key(|account| account.created_at) {
+    if let Some(oldest) = metadata.find_oldest_account().await? {
         return Ok(oldest.root);
     }
     let mut change = metadata.begin_change(now).await?;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use domain::ids::OrganizationId;
-use metadata::{ControlSnapshot, User, UserStatus};
+use metadata::{ControlSnapshot, LoginFailures, User, UserStatus};
 
 use crate::app::App;
 use crate::auth::password::{self, PASSWORD_CHARS_MAX};
@@ -41,21 +41,21 @@ impl Login {
 
 /// Starts a session, unless name or password are wrong or too many attempts failed.
 pub async fn log_in(app: &App, name: &str, given: String, address: IpAddr) -> ApiResult<Login> {
-    let throttle = app.login_throttle();
-    throttle.check(name, Some(address)).await?;
-    let user = match check_lengths(name, &given) {
-        Ok(()) => app.metadata.find_user_by_name(name).await?,
-        Err(refusal) => return Err(refusal),
+    check_lengths(name, &given)?;
+    let attempt = app.login_throttle().attempt(name, Some(address)).await?;
+    let user = match verified(app, name, given).await {
+        Ok(user) => user,
+        Err(error) => {
+            // The password was not looked at: that is no guess.
+            attempt.give_back().await?;
+            return Err(error);
+        }
     };
-    let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let right = password::verify(given, hash).await?;
-    let user = user.filter(|user| right && user.status == UserStatus::Active);
     let Some(user) = user else {
-        throttle.failed(name, Some(address)).await?;
         let message = "the user name or the password is wrong";
         return Err(ApiError::new(Code::WrongPassword, message));
     };
-    throttle.succeeded(name).await?;
+    attempt.succeeded().await?;
     let session = random::secret();
     let (digest, now) = (sha256(&session), app.now());
     app.metadata.insert_session(&digest, user.id, now).await?;
@@ -67,6 +67,14 @@ pub async fn log_in(app: &App, name: &str, given: String, address: IpAddr) -> Ap
         user,
         control,
     })
+}
+
+/// The user, when name and password are right.
+async fn verified(app: &App, name: &str, given: String) -> ApiResult<Option<User>> {
+    let user = app.metadata.find_user_by_name(name).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    let right = password::verify(given, hash).await?;
+    Ok(user.filter(|user| right && user.status == UserStatus::Active))
 }
 
 fn check_lengths(name: &str, given: &str) -> ApiResult<()> {
@@ -91,47 +99,71 @@ impl App {
     }
 }
 
-impl Throttle<'_> {
-    /// Refuses when the window holds as many failures as it may.
-    pub async fn check(&self, name: &str, address: Option<IpAddr>) -> ApiResult<()> {
-        let limit = self.app.config.login.attempts_max;
-        for (who, limit) in subjects(name, address, limit) {
-            let (now, window) = (self.app.now(), self.window_s());
-            let found = self
-                .app
-                .metadata
-                .find_login_failures(&who, now, window)
-                .await?;
-            if let Some(failures) = found.filter(|failures| failures.count >= limit) {
-                let passed_s = now.as_second() - failures.since.as_second();
-                let wait_s = u64::try_from(window - passed_s).unwrap_or(0).max(1);
-                let message = "too many failed logins: wait before the next one";
-                return Err(ApiError::new(Code::TooManyLogins, message).retry_after(wait_s));
+/// One attempt that is counted as failed until it is given back.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    throttle: Throttle<'a>,
+    name: String,
+    counted: Vec<(String, LoginFailures)>,
+}
+
+impl<'a> Throttle<'a> {
+    /// Counts an attempt before its password is looked at; refuses it when the window holds as
+    /// many as it may. Parallel guesses cannot pass the limit together.
+    pub async fn attempt(self, name: &str, address: Option<IpAddr>) -> ApiResult<Attempt<'a>> {
+        let mut attempt = Attempt {
+            throttle: self,
+            name: name.to_owned(),
+            counted: Vec::new(),
+        };
+        let (metadata, now, window) = (&self.app.metadata, self.app.now(), self.window_s());
+        for (who, limit) in subjects(name, address, self.app.config.login.attempts_max) {
+            let taken = metadata.take_login_attempt(&who, limit, now, window);
+            if let Some(taken) = taken.await? {
+                attempt.counted.push((who, taken));
+                continue;
             }
+            attempt.give_back().await?;
+            return Err(self.refusal(&who).await?);
         }
-        Ok(())
+        Ok(attempt)
     }
 
-    /// Counts a failed login.
-    pub async fn failed(&self, name: &str, address: Option<IpAddr>) -> ApiResult<()> {
-        for (who, _) in subjects(name, address, 0) {
-            let (now, window) = (self.app.now(), self.window_s());
-            self.app
-                .metadata
-                .record_login_failure(&who, now, window)
-                .await?;
-        }
-        Ok(())
+    async fn refusal(self, who: &str) -> ApiResult<ApiError> {
+        let (now, window) = (self.app.now(), self.window_s());
+        let found = self.app.metadata.find_login_failures(who, now, window);
+        let since = found.await?.map_or(now, |failures| failures.since);
+        let passed_s = now.as_second() - since.as_second();
+        let wait_s = u64::try_from(window - passed_s).unwrap_or(0).max(1);
+        let message = "too many failed logins: wait before the next one";
+        Ok(ApiError::new(Code::TooManyLogins, message).retry_after(wait_s))
     }
 
     /// Forgets the failures of a name whose owner is back.
-    pub async fn succeeded(&self, name: &str) -> ApiResult<()> {
+    pub async fn forget(self, name: &str) -> ApiResult<()> {
         let who = format!("user:{name}");
         Ok(self.app.metadata.clear_login_failures(&who).await?)
     }
 
     fn window_s(self) -> i64 {
         i64::from(self.app.config.login.attempts_window_s)
+    }
+}
+
+impl Attempt<'_> {
+    /// The password was right: the name's failures are forgotten, its address keeps the others.
+    pub async fn succeeded(self) -> ApiResult<()> {
+        self.throttle.forget(&self.name).await?;
+        self.give_back().await
+    }
+
+    /// Takes the attempt back.
+    pub async fn give_back(self) -> ApiResult<()> {
+        for (who, taken) in self.counted {
+            let metadata = &self.throttle.app.metadata;
+            metadata.give_back_login_attempt(&who, taken).await?;
+        }
+        Ok(())
     }
 }
 

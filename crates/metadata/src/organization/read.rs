@@ -29,6 +29,16 @@ macro_rules! newest {
 }
 
 impl Metadata {
+    /// The organizations of all accounts that have this alias now: two at most, which is enough
+    /// to know that it is not unique.
+    pub async fn find_organizations_by_alias(&self, alias: &str) -> Result<Vec<OrganizationId>> {
+        let statement = sql("SELECT organization_id FROM organization_aliases
+             WHERE alias = $1 AND ended_revision IS NULL ORDER BY organization_id LIMIT 2")
+        .bind(alias);
+        let rows = self.database.read().all(statement).await?;
+        rows.iter().map(|row| row.get("organization_id")).collect()
+    }
+
     /// The organization with this id, as it is now.
     pub async fn find_organization(&self, id: OrganizationId) -> Result<Option<Organization>> {
         find(&mut self.database.read(), id).await

@@ -176,8 +176,8 @@ pub(crate) async fn roles_are_given_once_and_taken_back(metadata: Metadata) {
 pub(crate) async fn failed_logins_are_counted_in_a_window(metadata: Metadata) {
     let metadata = &metadata;
     let fail = async |who, second| {
-        let failures = metadata.record_login_failure(who, at(second), 60).await;
-        failures.unwrap().count
+        let failures = metadata.take_login_attempt(who, 2, at(second), 60).await;
+        failures.unwrap().map_or(0, |failures| failures.count)
     };
     let count = async |who, second| {
         let failures = metadata.find_login_failures(who, at(second), 60).await;
@@ -185,10 +185,18 @@ pub(crate) async fn failed_logins_are_counted_in_a_window(metadata: Metadata) {
     };
     assert_eq!(fail("user:ada", 0).await, 1);
     assert_eq!(fail("user:ada", 59).await, 2);
+    assert_eq!(fail("user:ada", 59).await, 0, "no third one");
     assert_eq!(fail("address:::1", 59).await, 1);
     assert_eq!(count("user:ada", 59).await, Some(2));
     assert_eq!(count("user:ada", 60).await, None, "the window is over");
     assert_eq!(fail("user:ada", 60).await, 1, "and a new one starts");
+    let taken = metadata.take_login_attempt("user:ada", 2, at(61), 60).await;
+    let taken = taken.unwrap().unwrap();
+    metadata
+        .give_back_login_attempt("user:ada", taken)
+        .await
+        .unwrap();
+    assert_eq!(count("user:ada", 61).await, Some(1), "given back");
     metadata.clear_login_failures("user:ada").await.unwrap();
     assert_eq!(count("user:ada", 60).await, None);
     assert_eq!(metadata.delete_login_failures(at(60)).await.unwrap(), 1);

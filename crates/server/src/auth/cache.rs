@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
-use metadata::{ControlSnapshot, Key, KeyState, PAGE_LIMIT_MAX, PageRequest, Role};
+use metadata::{ControlSnapshot, Key, KeyState, Role};
 
 use super::caller::{Caller, Identity, Who};
 use super::limiter::Limiter;
@@ -185,9 +185,7 @@ impl Lookup<'_> {
 
     /// The root of the oldest account, which is the one of the first start.
     async fn first_root(&self) -> ApiResult<OrganizationId> {
-        let page = PageRequest::new(None, PAGE_LIMIT_MAX)?;
-        let accounts = self.app.metadata.list_accounts(&page).await?.items;
-        let oldest = accounts.iter().min_by_key(|account| account.created_at);
+        let oldest = self.app.metadata.find_oldest_account().await?;
         oldest
             .map(|account| account.root)
             .ok_or_else(|| ApiError::not_found("account"))

@@ -198,26 +198,20 @@ impl Opened {
 
 /// The organization a name means in any account; without one, the root of the only account.
 async fn find_namespace(metadata: &Metadata, name: Option<&str>) -> anyhow::Result<OrganizationId> {
-    let accounts = metadata.list_accounts(&PageRequest::default()).await?.items;
     let Some(name) = name else {
-        let [account] = accounts.as_slice() else {
-            anyhow::bail!(
-                "there are {} accounts: name one by --namespace",
-                accounts.len()
-            );
+        let two = PageRequest::new(None, 2)?;
+        return match metadata.list_accounts(&two).await?.items.as_slice() {
+            [account] => Ok(account.root),
+            [] => anyhow::bail!("there is no account: declare one first"),
+            _ => anyhow::bail!("there are several accounts: name one by --namespace"),
         };
-        return Ok(account.root);
     };
-    let mut found = Vec::new();
-    for account in accounts {
-        let control = metadata.snapshot(account.id, None).await?;
-        let scope = control.scope_of(account.root);
-        found.extend(
-            control
-                .resolve(&scope, name)
-                .map(|organization| organization.id),
-        );
+    if let Ok(id) = name.parse()
+        && metadata.find_organization(id).await?.is_some()
+    {
+        return Ok(id);
     }
+    let found = metadata.find_organizations_by_alias(name).await?;
     match found.as_slice() {
         [id] => Ok(*id),
         [] => anyhow::bail!("no organization has the id or alias {name:?}"),
@@ -246,5 +240,45 @@ impl Report {
             file: file.display().to_string(),
             tally,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::Timestamp;
+    use domain::tree::OrganizationKind;
+    use metadata::{NewAccount, NewOrganization, Options, OrganizationAttributes};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_namespace_is_found_among_any_number_of_accounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::file(folder.path().join("metadata.sqlite"));
+        let metadata = Metadata::open(options).await.unwrap();
+        let mut change = metadata.begin_change(Timestamp::UNIX_EPOCH).await.unwrap();
+        let mut roots = Vec::new();
+        for number in 0..230 {
+            let root = NewOrganization {
+                id: None,
+                kind: OrganizationKind::Production,
+                attributes: OrganizationAttributes::named(format!("Root {number}")),
+                aliases: vec![format!("root-{number}"), "everywhere".to_owned()],
+                parent: None,
+            };
+            let account = NewAccount { id: None, root };
+            roots.push(change.insert_account(account).await.unwrap().root);
+        }
+        change.commit().await.unwrap();
+        for (number, root) in roots.iter().enumerate() {
+            for name in [format!("root-{number}"), root.to_string()] {
+                let found = find_namespace(&metadata, Some(&name)).await.unwrap();
+                assert_eq!(found, *root, "{name}");
+            }
+        }
+        for unclear in [None, Some("everywhere"), Some("nowhere")] {
+            assert!(find_namespace(&metadata, unclear).await.is_err());
+        }
+        metadata.close().await;
     }
 }

@@ -193,6 +193,23 @@ async fn guessing_is_told_nothing_and_soon_throttled() {
 }
 
 #[tokio::test]
+async fn guesses_at_once_reach_the_password_no_oftener_than_one_by_one() {
+    let server = TestServer::start_with(|config| config.login.attempts_max = 5).await;
+    let (user, password) = server.admin();
+    let guesses = (0..64).map(|_| server.log_in(&user, "wrong"));
+    let answers = futures::future::join_all(guesses).await;
+    // A guess that met the limit of password checks was not looked at.
+    let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+    assert!((1..=5).contains(&looked_at), "{looked_at} of 64");
+    let others = answers.iter().filter(|answer| answer.status != 401);
+    assert!(others.into_iter().all(|answer| answer.status == 429));
+    for _ in looked_at..5 {
+        assert_eq!(server.log_in(&user, "wrong").await.status, 401);
+    }
+    assert_eq!(server.log_in(&user, &password).await.status, 429);
+}
+
+#[tokio::test]
 async fn one_address_may_not_try_many_names() {
     let server = TestServer::start_with(|config| config.login.attempts_max = 1).await;
     for number in 0..10 {

@@ -88,16 +88,18 @@ async fn permit(
 
 async fn check_current(app: &App, user: &User, current: Option<String>) -> ApiResult<()> {
     let current = current.ok_or_else(|| ApiError::invalid("current is missing"))?;
-    let throttle = app.login_throttle();
-    throttle.check(&user.name, None).await?;
-    if password::verify(current, Some(user.password_hash.clone())).await? {
-        return Ok(());
+    let attempt = app.login_throttle().attempt(&user.name, None).await?;
+    match password::verify(current, Some(user.password_hash.clone())).await {
+        Ok(true) => attempt.give_back().await,
+        Ok(false) => {
+            let message = "the current password is wrong";
+            Err(ApiError::new(Code::WrongPassword, message))
+        }
+        Err(error) => {
+            attempt.give_back().await?;
+            Err(error)
+        }
     }
-    throttle.failed(&user.name, None).await?;
-    Err(ApiError::new(
-        Code::WrongPassword,
-        "the current password is wrong",
-    ))
 }
 
 /// The hash of a new password, and the password itself when none was given.
@@ -133,7 +135,7 @@ pub async fn reset_password(
     app.metadata
         .put_password(user.id, &hash, None, app.now())
         .await?;
-    app.login_throttle().succeeded(&user.name).await?;
+    app.login_throttle().forget(&user.name).await?;
     app.credentials.forget_all();
     Ok(Json(PasswordOut { password }))
 }
