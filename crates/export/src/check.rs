@@ -11,7 +11,7 @@ use domain::ids::ExportId;
 /// Plans what a worker would plan for this request, and gives what keeps it from being planned.
 pub fn check(new: &NewExport, snapshot: &ControlSnapshot, as_of: AsOf) -> Result<()> {
     let request = request::request(&as_if_claimed(new, as_of))?;
-    let control = request::control(snapshot);
+    let control = request::control(snapshot)?;
     ExportPlan::new(&request, &control, as_of)?;
     Ok(())
 }

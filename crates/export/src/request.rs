@@ -94,8 +94,8 @@ fn day(field: &'static str, text: &str) -> Result<Date> {
     instant.or_else(|_| text.parse::<Date>()).map_err(refused)
 }
 
-/// Control data as plans see it.
-pub fn control(snapshot: &ControlSnapshot) -> Control {
+/// Control data as plans see it; an error where a meter or a rate is damaged.
+pub fn control(snapshot: &ControlSnapshot) -> Result<Control> {
     let organization = |each: &metadata::SnapshotOrganization| Organization {
         id: each.id,
         kind: each.kind,
@@ -103,12 +103,12 @@ pub fn control(snapshot: &ControlSnapshot) -> Control {
     };
     let mut organizations: Vec<_> = snapshot.organizations().iter().map(organization).collect();
     organizations.sort_by_key(|organization| organization.id);
-    Control {
+    Ok(Control {
         organizations,
         edges: snapshot.edges().to_vec(),
-        meters: snapshot.meters().to_vec(),
-        rates: snapshot.rates().to_vec(),
-    }
+        meters: snapshot.meters()?.to_vec(),
+        rates: snapshot.rates()?.to_vec(),
+    })
 }
 
 fn version(version: &metadata::OrganizationVersion) -> OrganizationVersion {

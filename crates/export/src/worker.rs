@@ -18,6 +18,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::export::{AsOf, ExportPlan};
 use domain::ids::ExportId;
+use domain::kind::Kind;
 use jiff::SignedDuration;
 use metadata::{Artifact, Claim, Claimed, Lane, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
@@ -427,6 +428,9 @@ fn reason(error: &Error) -> String {
         }
         Error::Usage(usage::Error::Incomplete { .. }) => {
             "usage is damaged or missing: ask again once it is repaired".to_owned()
+        }
+        Error::Metadata(error) if error.kind() == Kind::Corrupt => {
+            "control data is damaged".to_owned()
         }
         Error::Usage(retired @ usage::Error::Retired { .. }) => retired.to_string(),
         error => error.to_string(),

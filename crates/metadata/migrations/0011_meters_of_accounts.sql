@@ -46,6 +46,7 @@ CREATE TABLE meter_versions (
     valid_to BIGINT NOT NULL,
     revision BIGINT NOT NULL,
     ended_revision BIGINT,
+    checksum BIGINT,
     CONSTRAINT meter_versions_meter_known FOREIGN KEY (account_id, meter_id)
         REFERENCES meters (account_id, id),
     CONSTRAINT meter_versions_valid CHECK (valid_from < valid_to)
@@ -53,11 +54,11 @@ CREATE TABLE meter_versions (
 INSERT INTO meter_versions (account_id, meter_id, slug, name, description, service, category,
         feature, unit, event_type, aggregation, value_property, filters, group_by, scalar_name,
         scalar_factor, metric_category, job_level, zero_rows, valid_from, valid_to, revision,
-        ended_revision)
+        ended_revision, checksum)
     SELECT account_id, meter_id, slug, name, description, service, category,
         feature, unit, event_type, aggregation, value_property, filters, group_by, scalar_name,
         scalar_factor, metric_category, job_level, zero_rows, valid_from, valid_to, revision,
-        ended_revision
+        ended_revision, checksum
     FROM meter_versions_before;
 CREATE INDEX meter_versions_by_meter ON meter_versions (account_id, meter_id, valid_from);
 CREATE UNIQUE INDEX meters_slug_unique ON meter_versions (account_id, slug)
@@ -83,16 +84,17 @@ CREATE TABLE rate_versions (
     valid_to BIGINT NOT NULL,
     revision BIGINT NOT NULL,
     ended_revision BIGINT,
+    checksum BIGINT,
     CONSTRAINT rate_versions_meter_known FOREIGN KEY (account_id, meter_id)
         REFERENCES meters (account_id, id),
     CONSTRAINT rate_versions_valid CHECK (valid_from < valid_to)
 );
 INSERT INTO rate_versions (rate_id, account_id, meter_id, organization_id, kind, per_units, unit,
         tiers, allowance, billable, list_price, subscription_id, charge_number, currency,
-        valid_from, valid_to, revision, ended_revision)
+        valid_from, valid_to, revision, ended_revision, checksum)
     SELECT rate_id, account_id, meter_id, organization_id, kind, per_units, unit,
         tiers, allowance, billable, list_price, subscription_id, charge_number, currency,
-        valid_from, valid_to, revision, ended_revision
+        valid_from, valid_to, revision, ended_revision, checksum
     FROM rate_versions_before;
 CREATE INDEX rate_versions_by_rate ON rate_versions (rate_id, valid_from);
 CREATE INDEX rate_versions_by_meter ON rate_versions (account_id, meter_id);

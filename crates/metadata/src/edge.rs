@@ -5,6 +5,7 @@ use domain::ids::OrganizationId;
 use domain::range::TimeRange;
 use domain::tree::{Edge, OrganizationKind};
 
+use crate::checksum::EDGES;
 use crate::database::{Row, micros, sql};
 use crate::error::{Error, Result};
 use crate::revision::Change;
@@ -42,16 +43,10 @@ impl Change {
             return Ok(());
         }
         self.names(id, None);
-        self.cut_edges(id, valid).await?;
+        self.cut(&EDGES, vec![id.into()], micros(&valid).0).await?;
         let (valid_from, valid_to) = micros(&valid);
-        let statement = sql("INSERT INTO organization_edges
-             (child_id, parent_id, valid_from, valid_to, revision) VALUES ($1, $2, $3, $4, $5)")
-        .bind(id)
-        .bind(parent)
-        .bind(valid_from)
-        .bind(valid_to)
-        .bind(self.revision);
-        self.run(statement).await.map(drop)
+        let values = vec![id.into(), parent.into(), valid_from.into(), valid_to.into()];
+        self.put(&EDGES, values).await
     }
 
     /// Whether the organization lies under `parent` during all of `valid` as it is.
@@ -70,30 +65,11 @@ impl Change {
         .bind(since);
         Ok(self.transaction.one(statement).await?.is_some())
     }
-
-    /// Ends the edges up from `id` at `valid.start`; the part before it is written again.
-    async fn cut_edges(&mut self, id: OrganizationId, valid: TimeRange) -> Result<()> {
-        let since = micros(&valid).0;
-        let keep = sql("INSERT INTO organization_edges
-                 (child_id, parent_id, valid_from, valid_to, revision)
-             SELECT child_id, parent_id, valid_from, $2, $3 FROM organization_edges
-             WHERE child_id = $1 AND ended_revision IS NULL
-                 AND valid_from < $2 AND valid_to > $2")
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(keep).await?;
-        let end = sql("UPDATE organization_edges SET ended_revision = $3
-             WHERE child_id = $1 AND ended_revision IS NULL AND valid_to > $2")
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(end).await.map(drop)
-    }
 }
 
-/// The edge in a row.
+/// The edge in a row, when it is sound.
 pub(crate) fn edge_of(row: &Row) -> Result<Edge> {
+    EDGES.check(row)?;
     Ok(Edge {
         child: row.get("child_id")?,
         parent: row.get("parent_id")?,

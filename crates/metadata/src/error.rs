@@ -155,6 +155,17 @@ pub enum Error {
         /// What was expected.
         reason: String,
     },
+    /// A row of control data is not as it was written.
+    #[error("{table}: the row of {row} is damaged: restore control data from a backup")]
+    DamagedRow {
+        /// Name of the table.
+        table: &'static str,
+        /// What names the row, as it is stored.
+        row: String,
+    },
+    /// The file of the database is damaged.
+    #[error("the database is damaged: restore control data from a backup")]
+    DamagedDatabase(#[source] sqlx::Error),
     /// Every connection is busy, or another process keeps the database locked.
     #[error("the database is busy")]
     Busy(#[source] sqlx::Error),
@@ -203,7 +214,7 @@ impl Error {
             | Self::Unwritable
             | Self::NewerSchema { .. }
             | Self::Migration(_) => Kind::Unavailable,
-            Self::Corrupt { .. } => Kind::Corrupt,
+            Self::Corrupt { .. } | Self::DamagedRow { .. } | Self::DamagedDatabase(_) => Kind::Corrupt,
             Self::Randomness(_) | Self::Statement(_) | Self::Undone => Kind::Internal,
         }
     }

@@ -8,6 +8,7 @@
 mod account;
 mod below;
 mod check;
+mod checksum;
 mod database;
 mod declaration;
 mod edge;
@@ -34,6 +35,7 @@ mod webhook;
 
 pub use account::{Account, NewAccount};
 pub use below::Tops;
+pub use checksum::{ControlReport, FileCheck, RowDamage};
 pub use declaration::{Declaration, Maker};
 pub use error::{Error, Result};
 pub use export::{

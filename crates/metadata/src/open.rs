@@ -12,6 +12,7 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::checksum;
 use crate::database::{Database, Pools, Writes, keeps_postgres};
 use crate::error::{Error, Result};
 
@@ -84,6 +85,7 @@ impl Metadata {
             Target::Postgres(url) => open_postgres(url, &options).await?,
         };
         let database = Database { pools, writes };
+        checksum::fill(&database).await?;
         Ok(Self { database })
     }
 
@@ -203,6 +205,11 @@ fn migrator() -> Migrator {
             8,
             "declared",
             include_str!("../migrations/0008_declared.sql"),
+        ),
+        (
+            9,
+            "checksums",
+            include_str!("../migrations/0009_checksums.sql"),
         ),
         (
             11,

@@ -10,6 +10,7 @@ use domain::range::TimeRange;
 use domain::rate::Rate;
 use domain::tree::{Edge, OrganizationKind, Scope};
 
+use crate::error::{Error, Result};
 use crate::organization::OrganizationAttributes;
 
 mod load;
@@ -29,9 +30,28 @@ struct Inner {
     by_id: HashMap<OrganizationId, usize>,
     by_alias: HashMap<String, OrganizationId>,
     edges: Vec<Edge>,
-    meters: Vec<Meter>,
+    meters: Kept<Meter>,
     live: Vec<usize>,
-    rates: Vec<Rate>,
+    rates: Kept<Rate>,
+}
+
+/// Versions of one kind, unless one of them is damaged: what needs them fails, and nothing else.
+#[derive(Debug)]
+enum Kept<T> {
+    Sound(Vec<T>),
+    Damaged { table: &'static str, row: String },
+}
+
+impl<T> Kept<T> {
+    fn all(&self) -> Result<&[T]> {
+        match self {
+            Self::Sound(versions) => Ok(versions),
+            Self::Damaged { table, row } => Err(Error::DamagedRow {
+                table,
+                row: row.clone(),
+            }),
+        }
+    }
 }
 
 /// An organization in a snapshot, with all its versions.
@@ -128,34 +148,39 @@ impl ControlSnapshot {
         Scope::under(organization, &self.inner.edges)
     }
 
-    /// All versions of all meters, by id and start.
-    pub fn meters(&self) -> &[Meter] {
-        &self.inner.meters
+    /// All versions of all meters, by id and start; [`Error::DamagedRow`] when one is damaged.
+    pub fn meters(&self) -> Result<&[Meter]> {
+        self.inner.meters.all()
     }
 
     /// The newest version of every live meter, by slug.
-    pub fn live_meters(&self) -> impl Iterator<Item = &Meter> {
-        let live = self.inner.live.iter();
-        live.filter_map(|index| self.inner.meters.get(*index))
+    pub fn live_meters(&self) -> Result<impl Iterator<Item = &Meter>> {
+        let (meters, live) = (self.meters()?, self.inner.live.iter());
+        Ok(live.filter_map(|index| meters.get(*index)))
     }
 
     /// The newest version of the meter with this slug or id; an archived one only by id.
-    pub fn meter(&self, slug_or_id: &str) -> Option<&Meter> {
-        let mut live = self.live_meters();
-        let by_slug = live.find(|meter| meter.slug == slug_or_id);
-        by_slug.or_else(|| self.meter_versions(slug_or_id.parse().ok()?).last())
+    pub fn meter(&self, slug_or_id: &str) -> Result<Option<&Meter>> {
+        let mut live = self.live_meters()?;
+        if let Some(by_slug) = live.find(|meter| meter.slug == slug_or_id) {
+            return Ok(Some(by_slug));
+        }
+        match slug_or_id.parse() {
+            Ok(id) => Ok(self.meter_versions(id)?.last()),
+            Err(_) => Ok(None),
+        }
     }
 
     /// All versions of a meter, by start.
-    pub fn meter_versions(&self, id: MeterId) -> &[Meter] {
-        let meters = &self.inner.meters;
+    pub fn meter_versions(&self, id: MeterId) -> Result<&[Meter]> {
+        let meters = self.meters()?;
         let first = meters.partition_point(|meter| meter.id < id);
         let after = meters.partition_point(|meter| meter.id <= id);
-        &meters[first..after]
+        Ok(&meters[first..after])
     }
 
-    /// All versions of all rates, by id and start.
-    pub fn rates(&self) -> &[Rate] {
-        &self.inner.rates
+    /// All versions of all rates, by id and start; [`Error::DamagedRow`] when one is damaged.
+    pub fn rates(&self) -> Result<&[Rate]> {
+        self.inner.rates.all()
     }
 }

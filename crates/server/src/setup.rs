@@ -53,6 +53,20 @@ pub enum SetupError {
         /// The rule.
         message: String,
     },
+    /// What is declared cannot be compared with what there is, which is damaged.
+    #[error("{cause}")]
+    Damaged {
+        /// Where.
+        cause: String,
+    },
+}
+
+impl From<metadata::Error> for SetupError {
+    /// A snapshot that was loaded gives no other error.
+    fn from(error: metadata::Error) -> Self {
+        let cause = error.to_string();
+        Self::Damaged { cause }
+    }
 }
 
 impl SetupError {

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::event::{Event, Refusal};
 use domain::ids::OrganizationId;
+use domain::kind::Kind;
 use domain::meter::ReadingRule;
-use metadata::{Metadata, PAGE_LIMIT_MAX, PageRequest};
+use metadata::{Account, ControlSnapshot, Metadata, PAGE_LIMIT_MAX, PageRequest};
 use usage::disk::real::RealDisk;
 use usage::manifest::{Counters, Layout};
 use usage::metrics::Metrics;
@@ -121,14 +122,9 @@ pub async fn layout(metadata: &Metadata) -> metadata::Result<Layout> {
         let page = PageRequest::new(after, PAGE_LIMIT_MAX)?;
         let accounts = metadata.list_accounts(&page).await?;
         for account in accounts.items {
-            let control = metadata.snapshot(account.id, None).await?;
-            for meter in control.meters() {
-                layout.rules.push(meter.rule.clone());
-                // Job-level files list events without a reading too: which, no file should parse.
-                let listed = meter.job_level.and_then(|_| meter.rule.matching());
-                layout.rules.extend(listed);
-                layout.paths.extend(meter.group_by.values().cloned());
-            }
+            let control = metadata.snapshot(account.id, None).await;
+            let read = control.and_then(|control| read_by_meters(&mut layout, &control));
+            read.or_else(|error| spared(&account, error))?;
         }
         after = accounts.next;
         if after.is_none() {
@@ -140,6 +136,26 @@ pub async fn layout(metadata: &Metadata) -> metadata::Result<Layout> {
     layout.paths.sort();
     layout.paths.dedup();
     Ok(layout)
+}
+
+fn read_by_meters(layout: &mut Layout, control: &ControlSnapshot) -> metadata::Result<()> {
+    for meter in control.meters()? {
+        layout.rules.push(meter.rule.clone());
+        // Job-level files list events without a reading too: which, no file should parse.
+        let listed = meter.job_level.and_then(|_| meter.rule.matching());
+        layout.rules.extend(listed);
+        layout.paths.extend(meter.group_by.values().cloned());
+    }
+    Ok(())
+}
+
+/// Damage in one account keeps no other from being served: its columns are folded when read.
+fn spared(account: &Account, error: metadata::Error) -> metadata::Result<()> {
+    if error.kind() != Kind::Corrupt {
+        return Err(error);
+    }
+    tracing::error!("control data of account {} is damaged: {error}", account.id);
+    Ok(())
 }
 
 /// Stands where another server of the same database keeps the usage.

@@ -33,7 +33,7 @@ impl Controls {
             return Ok(control);
         }
         let snapshot = metadata.snapshot(account, Some(revision)).await?;
-        let control = Arc::new(request::control(&snapshot));
+        let control = Arc::new(request::control(&snapshot)?);
         if control.organizations.len() <= KEPT_ORGANIZATIONS_MAX {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             kept.retain(|(other, _, _)| *other != account);

@@ -88,7 +88,7 @@ async fn holds_for(
     (summaries, details): (&Worker, &Worker),
 ) -> Result<(), String> {
     let control = world.metadata.snapshot(world.account, None).await.unwrap();
-    let control = export::request::control(&control);
+    let control = export::request::control(&control).unwrap();
     let summary = ask(world, days, ExportKind::Summary, organization).await;
     summaries.run_until_idle().await.unwrap();
     let projects = ask(world, days, ExportKind::ProjectFolder, organization).await;

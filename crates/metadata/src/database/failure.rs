@@ -46,6 +46,8 @@ const UNIQUES: &[Unique] = unique! {
 const SQLITE_BUSY: [i64; 3] = [5, 6, 15];
 /// SQLite: no permission, read-only, input or output failed, full, cannot open.
 const SQLITE_UNAVAILABLE: [i64; 5] = [3, 8, 10, 13, 14];
+/// SQLite: the file is damaged, or is no database.
+const SQLITE_DAMAGED: [i64; 2] = [11, 26];
 /// PostgreSQL: lock not available, deadlock, serialization, statement cancelled by its time limit.
 const POSTGRES_BUSY: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
 /// PostgreSQL: classes of lost connections, exhausted resources, shutdown and failures of its
@@ -125,6 +127,9 @@ fn classed(error: sqlx::Error) -> Error {
                 .any(|class| code.starts_with(class)),
         )
     };
+    if sqlite && SQLITE_DAMAGED.contains(&primary) {
+        return Error::DamagedDatabase(error);
+    }
     match (busy, unavailable) {
         (true, _) => Error::Busy(error),
         (_, true) => Error::Unavailable(error),
@@ -144,6 +149,7 @@ mod tests {
         include_str!("../../migrations/0003_jobs.sql"),
         include_str!("../../migrations/0004_webhooks.sql"),
         include_str!("../../migrations/0005_schedules.sql"),
+        include_str!("../../migrations/0009_checksums.sql"),
     );
 
     #[test]

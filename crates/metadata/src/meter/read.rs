@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::ids::{AccountId, MeterId};
 use domain::meter::{Meter, ReadingRule, Scalar};
 
+use crate::checksum::METER_VERSIONS;
 use crate::database::{Access, Row, Statement, sql};
 use crate::error::Result;
 use crate::meter::MeterRecord;
@@ -115,8 +116,9 @@ fn record_of(row: &Row) -> Result<MeterRecord> {
     })
 }
 
-/// The version in a row of `meter_versions`.
+/// The version in a row of `meter_versions`, when it is sound.
 pub(crate) fn meter_of(row: &Row) -> Result<Meter> {
+    METER_VERSIONS.check(row)?;
     Ok(Meter {
         id: row.get("meter_id")?,
         slug: row.get("slug")?,

@@ -12,6 +12,7 @@ use domain::range::TimeRange;
 
 use crate::account;
 use crate::check;
+use crate::checksum::METER_VERSIONS;
 use crate::database::{json, micros, sql, word};
 use crate::error::{Error, Result};
 use crate::meter::MeterRecord;
@@ -118,66 +119,38 @@ impl Change {
         since: Option<Timestamp>,
     ) -> Result<()> {
         let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
-        let keep = sql(
-            "INSERT INTO meter_versions (meter_id, account_id, slug, name, description,
-                 service, category, feature, unit, event_type, aggregation, value_property,
-                 filters, group_by, scalar_name, scalar_factor, metric_category, job_level,
-                 zero_rows, valid_from, valid_to, revision)
-             SELECT meter_id, account_id, slug, name, description,
-                 service, category, feature, unit, event_type, aggregation, value_property,
-                 filters, group_by, scalar_name, scalar_factor, metric_category, job_level,
-                 zero_rows, valid_from, $3, $4
-             FROM meter_versions
-             WHERE account_id = $1 AND meter_id = $2 AND ended_revision IS NULL
-                 AND valid_from < $3 AND valid_to > $3",
-        )
-        .bind(account)
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(keep).await?;
-        let end = sql("UPDATE meter_versions SET ended_revision = $4
-             WHERE account_id = $1 AND meter_id = $2 AND ended_revision IS NULL AND valid_to > $3")
-        .bind(account)
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(end).await.map(drop)
+        self.cut(&METER_VERSIONS, vec![account.into(), id.into()], since)
+            .await
     }
 
     async fn insert_meter_version(&mut self, account: AccountId, meter: &Meter) -> Result<()> {
         let (valid_from, valid_to) = micros(&meter.valid);
-        let statement = sql(
-            "INSERT INTO meter_versions (meter_id, account_id, slug, name,
-                 description, service, category, feature, unit, event_type, aggregation,
-                 value_property, filters, group_by, scalar_name, scalar_factor, metric_category,
-                 job_level, zero_rows, valid_from, valid_to, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-                 $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)",
-        )
-        .bind(meter.id)
-        .bind(account)
-        .bind(&meter.slug)
-        .bind(&meter.name)
-        .bind(&meter.description)
-        .bind(&meter.service)
-        .bind(&meter.category)
-        .bind(&meter.feature)
-        .bind(&meter.unit)
-        .bind(&meter.rule.event_type)
-        .bind(word(&meter.rule.aggregation))
-        .bind(meter.rule.value_property.as_ref().map(ToString::to_string))
-        .bind(json(&meter.rule.filters))
-        .bind(json(&meter.group_by))
-        .bind(&meter.scalar.name)
-        .bind(meter.scalar.factor)
-        .bind(&meter.scalar.metric_category)
-        .bind(meter.job_level.as_ref().map(word))
-        .bind(meter.zero_rows)
-        .bind(valid_from)
-        .bind(valid_to)
-        .bind(self.revision);
-        self.run(statement).await.map(drop)
+        let rule = &meter.rule;
+        let value_property = rule.value_property.as_ref();
+        let values = vec![
+            meter.id.into(),
+            account.into(),
+            (&meter.slug).into(),
+            (&meter.name).into(),
+            (&meter.description).into(),
+            (&meter.service).into(),
+            (&meter.category).into(),
+            (&meter.feature).into(),
+            (&meter.unit).into(),
+            (&rule.event_type).into(),
+            word(&rule.aggregation).into(),
+            value_property.map(ToString::to_string).into(),
+            json(&rule.filters).into(),
+            json(&meter.group_by).into(),
+            (&meter.scalar.name).into(),
+            meter.scalar.factor.into(),
+            (&meter.scalar.metric_category).into(),
+            meter.job_level.as_ref().map(word).into(),
+            meter.zero_rows.into(),
+            valid_from.into(),
+            valid_to.into(),
+        ];
+        self.put(&METER_VERSIONS, values).await
     }
 }
 

@@ -7,6 +7,7 @@ use domain::ids::OrganizationId;
 use domain::range::TimeRange;
 
 use crate::check;
+use crate::checksum::VERSIONS;
 use crate::database::{micros, sql};
 use crate::error::{Error, Result};
 use crate::organization::{OrganizationAttributes, attributes_of};
@@ -91,27 +92,7 @@ impl Change {
     /// Ends what holds from `valid.start` on; what held before it is written again up to there.
     async fn cut_versions(&mut self, id: OrganizationId, valid: TimeRange) -> Result<()> {
         let since = micros(&valid).0;
-        let keep = sql(
-            "INSERT INTO organization_versions (organization_id, name, realm_id,
-                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
-                 valid_from, valid_to, revision)
-             SELECT organization_id, name, realm_id,
-                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
-                 valid_from, $2, $3
-             FROM organization_versions
-             WHERE organization_id = $1 AND ended_revision IS NULL
-                 AND valid_from < $2 AND valid_to > $2",
-        )
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(keep).await?;
-        let end = sql("UPDATE organization_versions SET ended_revision = $3
-             WHERE organization_id = $1 AND ended_revision IS NULL AND valid_to > $2")
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(end).await.map(drop)
+        self.cut(&VERSIONS, vec![id.into()], since).await
     }
 
     /// Writes the attributes that hold for a while.
@@ -122,25 +103,20 @@ impl Change {
         valid: TimeRange,
     ) -> Result<()> {
         let (valid_from, valid_to) = micros(&valid);
-        let statement = sql(
-            "INSERT INTO organization_versions (organization_id, name, realm_id,
-                 partner_id, anchor_period, anchor_day, anchor_month, currency, metering_enabled,
-                 valid_from, valid_to, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        )
-        .bind(id)
-        .bind(&attributes.name)
-        .bind(attributes.realm_id.as_ref())
-        .bind(attributes.partner_id.as_ref())
-        .bind(attributes.anchor.period)
-        .bind(attributes.anchor.day)
-        .bind(attributes.anchor.month)
-        .bind(&attributes.currency)
-        .bind(attributes.metering_enabled)
-        .bind(valid_from)
-        .bind(valid_to)
-        .bind(self.revision);
-        self.run(statement).await.map(drop)
+        let values = vec![
+            id.into(),
+            (&attributes.name).into(),
+            attributes.realm_id.as_ref().into(),
+            attributes.partner_id.as_ref().into(),
+            attributes.anchor.period.into(),
+            attributes.anchor.day.into(),
+            attributes.anchor.month.into(),
+            (&attributes.currency).into(),
+            attributes.metering_enabled.into(),
+            valid_from.into(),
+            valid_to.into(),
+        ];
+        self.put(&VERSIONS, values).await
     }
 }
 

@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::ids::OrganizationId;
 
 use crate::below::{Tops, below};
+use crate::checksum::VERSIONS;
 use crate::database::{Access, Row, Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
@@ -15,9 +16,7 @@ use crate::revision::Change;
 macro_rules! newest {
     ($rest:literal) => {
         concat!(
-            "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id,
-                 v.name, v.realm_id, v.partner_id, v.anchor_period, v.anchor_day, v.anchor_month,
-                 v.currency, v.metering_enabled
+            "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id, v.*
              FROM organizations o
              JOIN organization_versions v ON v.organization_id = o.id
                  AND v.ended_revision IS NULL AND v.valid_to = 9223372036854775807
@@ -59,9 +58,7 @@ impl Metadata {
     ) -> Result<Page<Organization>> {
         let requester = requester.into();
         let statement = sql(below!(
-            "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id,
-                 v.name, v.realm_id, v.partner_id, v.anchor_period, v.anchor_day, v.anchor_month,
-                 v.currency, v.metering_enabled
+            "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id, v.*
              FROM below
              JOIN organizations o ON o.id = below.id
              JOIN organization_versions v ON v.organization_id = o.id
@@ -139,8 +136,9 @@ fn organization_of(row: &Row) -> Result<Organization> {
     })
 }
 
-/// The attributes in a row of `organization_versions`.
+/// The attributes in a row of `organization_versions`, when it is sound.
 pub(crate) fn attributes_of(row: &Row) -> Result<OrganizationAttributes> {
+    VERSIONS.check(row)?;
     Ok(OrganizationAttributes {
         name: row.get("name")?,
         realm_id: row.maybe("realm_id")?,

@@ -6,6 +6,7 @@ use domain::range::TimeRange;
 
 use crate::account;
 use crate::check;
+use crate::checksum::{ALIASES, ORGANIZATIONS};
 use crate::database::sql;
 use crate::error::{Error, Result};
 use crate::key;
@@ -56,16 +57,13 @@ impl Change {
             Some(id) => id,
             None => OrganizationId::from_random(random::bits()?),
         };
-        let statement = sql(
-            "INSERT INTO organizations (id, account_id, kind, created_at, revision)
-             VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(id)
-        .bind(account)
-        .bind(new.kind.as_str())
-        .bind(self.now)
-        .bind(self.revision);
-        self.run(statement).await?;
+        let node = vec![
+            id.into(),
+            account.into(),
+            new.kind.as_str().to_owned().into(),
+            self.now.into(),
+        ];
+        self.put(&ORGANIZATIONS, node).await?;
         self.insert_version(id, &new.attributes, TimeRange::ALWAYS)
             .await?;
         self.insert_aliases(account, id, &new.aliases).await?;
@@ -81,12 +79,9 @@ impl Change {
         check_aliases(aliases, &current.aliases)?;
         let gone = |alias: &&String| !aliases.contains(alias);
         for alias in current.aliases.iter().filter(gone) {
-            let statement = sql("UPDATE organization_aliases SET ended_revision = $1
-                 WHERE organization_id = $2 AND alias = $3 AND ended_revision IS NULL")
-            .bind(self.revision)
-            .bind(id)
-            .bind(alias);
-            self.run(statement).await?;
+            let key = vec![id.into(), alias.into()];
+            let ended = [("ended_revision", self.revision.into())];
+            self.amend(&ALIASES, key, &ended).await?;
         }
         let fresh = aliases
             .iter()
@@ -106,14 +101,12 @@ impl Change {
         if current.archived_at.is_some() {
             return Ok(());
         }
-        let statement = sql(
-            "UPDATE organizations SET archived_at = $1, archived_revision = $2
-             WHERE id = $3",
-        )
-        .bind(self.now)
-        .bind(self.revision)
-        .bind(id);
-        self.run(statement).await?;
+        let archived = [
+            ("archived_at", self.now.into()),
+            ("archived_revision", self.revision.into()),
+        ];
+        self.amend(&ORGANIZATIONS, vec![id.into()], &archived)
+            .await?;
         self.run(key::end_all(id, self.now)).await?;
         self.run(session::end_all_of(id)).await?;
         self.run(user::disable_all(id, self.now)).await.map(drop)
@@ -132,13 +125,8 @@ impl Change {
         aliases: &[String],
     ) -> Result<()> {
         for alias in aliases {
-            let statement = sql("INSERT INTO organization_aliases
-                 (account_id, alias, organization_id, revision) VALUES ($1, $2, $3, $4)")
-            .bind(account)
-            .bind(alias)
-            .bind(id)
-            .bind(self.revision);
-            self.run(statement).await?;
+            let values = vec![account.into(), alias.into(), id.into()];
+            self.put(&ALIASES, values).await?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use domain::ids::{AccountId, RateId};
 use domain::rate::Rate;
 
+use crate::checksum::RATE_VERSIONS;
 use crate::database::{Access, Row, sql};
 use crate::error::Result;
 use crate::open::Metadata;
@@ -68,8 +69,9 @@ fn record_of(row: &Row) -> Result<RateRecord> {
     })
 }
 
-/// The version in a row of `rate_versions`.
+/// The version in a row of `rate_versions`, when it is sound.
 pub(crate) fn rate_of(row: &Row) -> Result<Rate> {
+    RATE_VERSIONS.check(row)?;
     Ok(Rate {
         id: row.get("rate_id")?,
         meter: row.get("meter_id")?,

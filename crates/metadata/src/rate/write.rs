@@ -7,6 +7,7 @@ use domain::quantity::Quantity;
 use domain::rate::{Rate, RateKind};
 
 use crate::check;
+use crate::checksum::RATE_VERSIONS;
 use crate::database::{json, micros, sql, stored_range, word};
 use crate::error::{Error, Result};
 use crate::rate::RateRecord;
@@ -118,56 +119,30 @@ impl Change {
     /// Ends what holds from `since` on; what held before it is written again up to there.
     async fn cut_rate(&mut self, id: RateId, since: Option<Timestamp>) -> Result<()> {
         let since = since.map_or(i64::MIN, Timestamp::as_microsecond);
-        let keep = sql(
-            "INSERT INTO rate_versions (rate_id, account_id, meter_id, organization_id, kind,
-                 per_units, unit, tiers, allowance, billable, list_price, subscription_id,
-                 charge_number, currency, valid_from, valid_to, revision)
-             SELECT rate_id, account_id, meter_id, organization_id, kind,
-                 per_units, unit, tiers, allowance, billable, list_price, subscription_id,
-                 charge_number, currency, valid_from, $2, $3
-             FROM rate_versions
-             WHERE rate_id = $1 AND ended_revision IS NULL
-                 AND valid_from < $2 AND valid_to > $2",
-        )
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(keep).await?;
-        let end = sql("UPDATE rate_versions SET ended_revision = $3
-             WHERE rate_id = $1 AND ended_revision IS NULL AND valid_to > $2")
-        .bind(id)
-        .bind(since)
-        .bind(self.revision);
-        self.run(end).await.map(drop)
+        self.cut(&RATE_VERSIONS, vec![id.into()], since).await
     }
 
     async fn insert_rate_version(&mut self, account: AccountId, rate: &Rate) -> Result<()> {
         let (valid_from, valid_to) = micros(&rate.valid);
-        let statement = sql(
-            "INSERT INTO rate_versions (rate_id, account_id, meter_id, organization_id, kind,
-                 per_units, unit, tiers, allowance, billable, list_price, subscription_id,
-                 charge_number, currency, valid_from, valid_to, revision)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                 $17)",
-        )
-        .bind(rate.id)
-        .bind(account)
-        .bind(rate.meter)
-        .bind(rate.organization)
-        .bind(word(&rate.kind))
-        .bind(rate.per)
-        .bind(&rate.unit)
-        .bind(json(&rate.tiers))
-        .bind(rate.allowance)
-        .bind(rate.billable)
-        .bind(rate.list_price)
-        .bind(rate.subscription_id.as_ref())
-        .bind(rate.charge_number.as_ref())
-        .bind(rate.currency.as_ref())
-        .bind(valid_from)
-        .bind(valid_to)
-        .bind(self.revision);
-        self.run(statement).await.map(drop)
+        let values = vec![
+            rate.id.into(),
+            account.into(),
+            rate.meter.into(),
+            rate.organization.into(),
+            word(&rate.kind).into(),
+            rate.per.into(),
+            (&rate.unit).into(),
+            json(&rate.tiers).into(),
+            rate.allowance.into(),
+            rate.billable.into(),
+            rate.list_price.into(),
+            rate.subscription_id.as_ref().into(),
+            rate.charge_number.as_ref().into(),
+            rate.currency.as_ref().into(),
+            valid_from.into(),
+            valid_to.into(),
+        ];
+        self.put(&RATE_VERSIONS, values).await
     }
 }
 

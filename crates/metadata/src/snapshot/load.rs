@@ -1,4 +1,7 @@
-//! Reading one account at one revision: five queries, whatever its size.
+//! Reading one account at one revision: six queries, whatever its size.
+//!
+//! Every row is compared with its checksum. Damage in the tree is damage of the whole account;
+//! damaged meters and rates are kept as such, for what needs them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,6 +12,7 @@ use domain::rate::Rate;
 use domain::tree::Edge;
 
 use crate::account::Account;
+use crate::checksum::{ALIASES, ORGANIZATIONS};
 use crate::database::{Row, Statement, sql};
 use crate::edge::edge_of;
 use crate::error::{Error, Result};
@@ -16,7 +20,7 @@ use crate::meter::meter_of;
 use crate::open::Metadata;
 use crate::organization::{StoredKind, attributes_of};
 use crate::rate::rate_of;
-use crate::snapshot::{ControlSnapshot, Inner, OrganizationVersion, SnapshotOrganization};
+use crate::snapshot::{ControlSnapshot, Inner, Kept, OrganizationVersion, SnapshotOrganization};
 
 /// What is seen of a table of versions at revision `$2`.
 macro_rules! seen {
@@ -71,13 +75,7 @@ impl Metadata {
             aliases.map(|alias| (alias, one.id))
         });
         let meters = self.load_meters(account.id, revision).await?;
-        let newest = |(index, meter): &(usize, &Meter)| {
-            meter.valid.end.is_none()
-                && meters.get(index + 1).is_none_or(|next| next.id != meter.id)
-        };
-        let live = meters.iter().enumerate().filter(newest);
-        let mut live: Vec<usize> = live.map(|(index, _)| index).collect();
-        live.sort_by(|left, right| meters[*left].slug.cmp(&meters[*right].slug));
+        let live = live(meters.all().unwrap_or_default());
         Ok(ControlSnapshot {
             inner: Arc::new(Inner {
                 account: account.id,
@@ -104,40 +102,38 @@ impl Metadata {
         account: AccountId,
         revision: u64,
     ) -> Result<Vec<SnapshotOrganization>> {
+        let nodes = sql(
+            "SELECT o.*, CASE WHEN o.archived_revision <= $2 THEN o.archived_at END
+                 AS seen_archived_at FROM organizations o
+             WHERE o.account_id = $1 AND o.revision <= $2",
+        );
+        let nodes = self.seen(nodes, account, revision).await?;
+        let nodes = nodes.iter().map(node_of).collect::<Result<Vec<_>>>()?;
+        let mut found: HashMap<OrganizationId, SnapshotOrganization> =
+            nodes.into_iter().map(|one| (one.id, one)).collect();
         let versions = sql(seen!(
-            "SELECT o.id, o.kind, o.created_at,
-                 CASE WHEN o.archived_revision <= $2 THEN o.archived_at END AS archived_at, v.*
-             FROM organizations o JOIN organization_versions v ON v.organization_id = o.id
-             WHERE o.account_id = $1",
+            "SELECT v.* FROM organization_versions v
+             JOIN organizations o ON o.id = v.organization_id WHERE o.account_id = $1",
             "ORDER BY v.valid_from"
         ));
-        let mut found: HashMap<OrganizationId, SnapshotOrganization> = HashMap::new();
         for row in self.seen(versions, account, revision).await? {
             let version = OrganizationVersion {
-                valid: row.valid()?,
                 attributes: attributes_of(&row)?,
+                valid: row.valid()?,
             };
-            let id = row.get("id")?;
-            if let Some(known) = found.get_mut(&id) {
-                known.versions.push(version);
-                continue;
+            let id = row.get("organization_id")?;
+            if let Some(one) = found.get_mut(&id) {
+                one.versions.push(version);
             }
-            let one = SnapshotOrganization {
-                id,
-                kind: row.get::<StoredKind>("kind")?.0,
-                aliases: Vec::new(),
-                archived_at: row.maybe("archived_at")?,
-                created_at: row.get("created_at")?,
-                versions: vec![version],
-            };
-            found.insert(id, one);
         }
+        // What is new at a later revision has no version yet.
+        found.retain(|_, one| !one.versions.is_empty());
         let aliases = sql(seen!(
-            "SELECT v.organization_id, v.alias FROM organization_aliases v
-             WHERE v.account_id = $1",
+            "SELECT v.* FROM organization_aliases v WHERE v.account_id = $1",
             ""
         ));
         for row in self.seen(aliases, account, revision).await? {
+            ALIASES.check(&row)?;
             let owner: OrganizationId = row.get("organization_id")?;
             if let Some(one) = found.get_mut(&owner) {
                 one.aliases.push(row.get("alias")?);
@@ -163,25 +159,60 @@ impl Metadata {
         Ok(edges)
     }
 
-    async fn load_meters(&self, account: AccountId, revision: u64) -> Result<Vec<Meter>> {
+    async fn load_meters(&self, account: AccountId, revision: u64) -> Result<Kept<Meter>> {
         let statement = sql(seen!(
             "SELECT v.* FROM meter_versions v WHERE v.account_id = $1",
             ""
         ));
         let rows = self.seen(statement, account, revision).await?;
-        let mut meters: Vec<_> = rows.iter().map(meter_of).collect::<Result<_>>()?;
-        meters.sort_by_key(|meter| (meter.id, meter.valid.start));
-        Ok(meters)
+        Kept::of(rows.iter().map(meter_of), |meter| {
+            (meter.id, meter.valid.start)
+        })
     }
 
-    async fn load_rates(&self, account: AccountId, revision: u64) -> Result<Vec<Rate>> {
+    async fn load_rates(&self, account: AccountId, revision: u64) -> Result<Kept<Rate>> {
         let statement = sql(seen!(
             "SELECT v.* FROM rate_versions v WHERE v.account_id = $1",
             ""
         ));
         let rows = self.seen(statement, account, revision).await?;
-        let mut rates: Vec<_> = rows.iter().map(rate_of).collect::<Result<_>>()?;
-        rates.sort_by_key(|rate| (rate.id, rate.valid.start));
-        Ok(rates)
+        Kept::of(rows.iter().map(rate_of), |rate| (rate.id, rate.valid.start))
     }
+}
+
+impl<T> Kept<T> {
+    fn of<K: Ord>(read: impl Iterator<Item = Result<T>>, key: impl Fn(&T) -> K) -> Result<Self> {
+        match read.collect::<Result<Vec<_>>>() {
+            Ok(mut versions) => {
+                versions.sort_by_key(key);
+                Ok(Self::Sound(versions))
+            }
+            Err(Error::DamagedRow { table, row }) => Ok(Self::Damaged { table, row }),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// An organization without its versions.
+fn node_of(row: &Row) -> Result<SnapshotOrganization> {
+    ORGANIZATIONS.check(row)?;
+    Ok(SnapshotOrganization {
+        id: row.get("id")?,
+        kind: row.get::<StoredKind>("kind")?.0,
+        aliases: Vec::new(),
+        archived_at: row.maybe("seen_archived_at")?,
+        created_at: row.get("created_at")?,
+        versions: Vec::new(),
+    })
+}
+
+/// The places of the newest versions of live meters, by slug.
+fn live(meters: &[Meter]) -> Vec<usize> {
+    let newest = |(index, meter): &(usize, &Meter)| {
+        meter.valid.end.is_none() && meters.get(index + 1).is_none_or(|next| next.id != meter.id)
+    };
+    let live = meters.iter().enumerate().filter(newest);
+    let mut live: Vec<usize> = live.map(|(index, _)| index).collect();
+    live.sort_by(|left, right| meters[*left].slug.cmp(&meters[*right].slug));
+    live
 }

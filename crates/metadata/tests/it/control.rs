@@ -11,8 +11,8 @@ pub(crate) fn spelled(snapshot: &ControlSnapshot) -> String {
         "{:#?}\n{:#?}\n{:#?}\n{:#?}",
         snapshot.organizations(),
         snapshot.edges(),
-        snapshot.meters(),
-        snapshot.rates()
+        snapshot.meters().unwrap(),
+        snapshot.rates().unwrap()
     )
 }
 
@@ -275,9 +275,9 @@ pub(crate) async fn an_archived_meter_frees_its_slug(metadata: Metadata) {
         })
         .await;
     let snapshot = world.metadata.snapshot(world.account, None).await.unwrap();
-    assert_eq!(snapshot.meter("hours"), Some(&successor));
-    assert_eq!(snapshot.live_meters().count(), 1);
-    let archived = snapshot.meter(world.meter.id.as_str()).unwrap();
+    assert_eq!(snapshot.meter("hours").unwrap(), Some(&successor));
+    assert_eq!(snapshot.live_meters().unwrap().count(), 1);
+    let archived = snapshot.meter(world.meter.id.as_str()).unwrap().unwrap();
     assert_eq!(archived.valid.end, Some(at(60)));
     let by_slug = world
         .metadata
@@ -344,7 +344,11 @@ pub(crate) async fn two_accounts_may_have_meters_of_one_id(metadata: Metadata) {
     assert_eq!(found(&one).await.valid.end, Some(at(60)));
     let rates = async |world: &World| {
         let snapshot = metadata.snapshot(world.account, None).await.unwrap();
-        let of_meter = snapshot.rates().iter().filter(|rate| rate.meter == same.id);
+        let of_meter = snapshot
+            .rates()
+            .unwrap()
+            .iter()
+            .filter(|rate| rate.meter == same.id);
         of_meter
             .map(|rate| (rate.id, rate.valid.end))
             .collect::<Vec<_>>()
@@ -372,8 +376,11 @@ pub(crate) async fn a_meter_keeps_every_field(metadata: Metadata) {
         },
         ..world.meter.clone()
     };
-    assert_eq!(snapshot.meter_versions(world.meter.id), [before, later]);
-    assert_eq!(snapshot.rates(), std::slice::from_ref(&world.rate));
+    assert_eq!(
+        snapshot.meter_versions(world.meter.id).unwrap(),
+        [before, later]
+    );
+    assert_eq!(snapshot.rates().unwrap(), std::slice::from_ref(&world.rate));
     let record = world
         .metadata
         .find_meter(world.account, world.meter.id)

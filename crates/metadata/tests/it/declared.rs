@@ -159,16 +159,7 @@ async fn a_stored_name_that_is_no_longer_taken_loads_and_other_fields_change() {
     };
     let key = world.metadata.insert_key(key, at(0)).await.unwrap();
     world.metadata.close().await;
-    let raw = SqlitePool::connect_with(SqliteConnectOptions::new().filename(&path));
-    let raw = raw.await.unwrap();
-    for table in ["organization_versions", "api_keys", "meter_versions"] {
-        let text = format!("UPDATE {table} SET name = 'x\u{202E}' || name");
-        sqlx::query(sqlx::AssertSqlSafe(text))
-            .execute(&raw)
-            .await
-            .unwrap();
-    }
-    raw.close().await;
+    put_a_mark_into_stored_names(&path).await;
     let metadata = Metadata::open(Options::file(&path)).await.unwrap();
     let sub = metadata
         .find_organization(world.sub)
@@ -189,7 +180,7 @@ async fn a_stored_name_that_is_no_longer_taken_loads_and_other_fields_change() {
         .await
         .unwrap_err();
     let snapshot = metadata.snapshot_for(world.root).await.unwrap();
-    let mut meter = snapshot.meters()[0].clone();
+    let mut meter = snapshot.meters().unwrap()[0].clone();
     meter.zero_rows = !meter.zero_rows;
     let put = async |name: &str, meter: &domain::meter::Meter| {
         let mut change = metadata.begin_change(at(1)).await.unwrap();
@@ -208,4 +199,26 @@ async fn a_stored_name_that_is_no_longer_taken_loads_and_other_fields_change() {
     put("z\u{FEFF}", &meter).await.unwrap_err();
     meter.name.push('\u{2066}');
     put(&sub.attributes.name, &meter).await.unwrap_err();
+}
+
+/// Changes rows as only an earlier release, which took such names, could have written them.
+async fn put_a_mark_into_stored_names(path: &std::path::Path) {
+    let raw = SqlitePool::connect_with(SqliteConnectOptions::new().filename(path));
+    let raw = raw.await.unwrap();
+    for table in ["organization_versions", "api_keys", "meter_versions"] {
+        let text = format!("UPDATE {table} SET name = 'x\u{202E}' || name");
+        sqlx::query(sqlx::AssertSqlSafe(text))
+            .execute(&raw)
+            .await
+            .unwrap();
+    }
+    // An earlier release wrote no checksums.
+    for text in [
+        "UPDATE organization_versions SET checksum = NULL",
+        "UPDATE meter_versions SET checksum = NULL",
+        "UPDATE checksum_fill SET is_filled = FALSE",
+    ] {
+        sqlx::query(text).execute(&raw).await.unwrap();
+    }
+    raw.close().await;
 }

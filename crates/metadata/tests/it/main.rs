@@ -7,6 +7,7 @@
 
 mod access;
 mod control;
+mod damage;
 mod declared;
 mod exports;
 mod messages;
@@ -49,6 +50,8 @@ macro_rules! stories {
 }
 
 stories! {
+    damage:
+        every_change_leaves_rows_that_fit_their_checksums;
     control:
         a_read_at_an_old_revision_is_unchanged_by_later_changes
         a_move_splits_usage_between_the_old_parent_and_the_new

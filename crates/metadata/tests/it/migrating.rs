@@ -68,7 +68,7 @@ async fn check_rows(metadata: &Metadata) {
     let account: AccountId = ACCOUNT.parse().unwrap();
     let newest = metadata.snapshot(account, None).await.unwrap();
     let micros = |bound: Option<Timestamp>| bound.map(Timestamp::as_microsecond);
-    let versions = newest.meters().iter();
+    let versions = newest.meters().unwrap().iter();
     let versions: Vec<_> = versions
         .map(|meter| {
             let id = meter.id.to_string();
@@ -86,9 +86,15 @@ async fn check_rows(metadata: &Metadata) {
     ];
     assert_eq!(versions, expected);
     let before = metadata.snapshot(account, Some(1)).await.unwrap();
-    assert_eq!((before.meters().len(), before.rates().len()), (1, 0));
-    let [rate] = newest.rates() else {
-        panic!("expected one rate, found {:?}", newest.rates());
+    assert_eq!(
+        (
+            before.meters().unwrap().len(),
+            before.rates().unwrap().len()
+        ),
+        (1, 0)
+    );
+    let [rate] = newest.rates().unwrap() else {
+        panic!("expected one rate, found {:?}", newest.rates().unwrap());
     };
     let organization = rate.organization.map(|id| id.to_string());
     assert_eq!(

@@ -99,8 +99,18 @@ fn assert_whole(world: &World, snapshot: &ControlSnapshot, step: u32) {
     let timelines: [Vec<TimeRange>; 4] = [
         versions.iter().map(|version| version.valid).collect(),
         edges.map(|edge| edge.valid).collect(),
-        snapshot.meters().iter().map(|meter| meter.valid).collect(),
-        snapshot.rates().iter().map(|rate| rate.valid).collect(),
+        snapshot
+            .meters()
+            .unwrap()
+            .iter()
+            .map(|meter| meter.valid)
+            .collect(),
+        snapshot
+            .rates()
+            .unwrap()
+            .iter()
+            .map(|rate| rate.valid)
+            .collect(),
     ];
     for timeline in timelines {
         assert_eq!(timeline.first().unwrap().start, None, "step {step}");

@@ -127,7 +127,7 @@ pub async fn delete_meter(
 }
 
 fn find<'c>(caller: &'c Identity, name: &str) -> ApiResult<&'c Meter> {
-    caller.control.meter(name).ok_or_else(no_meter)
+    caller.control.meter(name)?.ok_or_else(no_meter)
 }
 
 fn no_meter() -> ApiError {

@@ -33,7 +33,12 @@ pub async fn list_rates(
         .metadata
         .list_rates(caller.account, &page.request()?)
         .await?;
-    let wire = |record| visible(&caller, &record).then(|| RateOut::of(record, &caller.control));
+    // Each shows the slug of its meter.
+    caller.control.meters()?;
+    let wire = |record| {
+        let shown = visible(&caller, &record).then(|| RateOut::of(record, &caller.control));
+        shown.and_then(Result::ok)
+    };
     Ok(Json(PageOut::of(found, wire)))
 }
 
@@ -49,7 +54,7 @@ pub async fn get_rate(
 ) -> ApiResult<Json<RateOut>> {
     caller.may(Permission::Read)?;
     let record = find(&app, &caller, &text).await?;
-    Ok(Json(RateOut::of(record, &caller.control)))
+    Ok(Json(RateOut::of(record, &caller.control)?))
 }
 
 /// Creates a rate.
@@ -72,7 +77,7 @@ pub async fn create_rate(
     let record = find(&app, &caller, rate.id.as_str()).await?;
     Ok((
         StatusCode::CREATED,
-        Json(RateOut::of(record, &caller.control)),
+        Json(RateOut::of(record, &caller.control)?),
     ))
 }
 
@@ -95,7 +100,7 @@ pub async fn patch_rate(
     change.put_rate(&rate).await?;
     app.commit(change).await?;
     let record = find(&app, &caller, &text).await?;
-    Ok(Json(RateOut::of(record, &caller.control)))
+    Ok(Json(RateOut::of(record, &caller.control)?))
 }
 
 /// Ends a rate now; usage before keeps its price.

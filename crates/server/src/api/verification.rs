@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::kind::Kind;
+use metadata::ControlReport;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,7 +13,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
 
-/// What verifying the usage store came to.
+/// What verifying the usage store and control data came to.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationOut {
@@ -32,6 +33,10 @@ pub struct VerificationOut {
     pub conflict: u64,
     /// Not taken.
     pub refused: u64,
+    /// Rows of control data compared with their checksums.
+    pub control_rows: u64,
+    /// `ok` or `damaged` by SQLite's own check of its file; `not applicable` to PostgreSQL.
+    pub database_check: String,
     /// Everything that does not fit; empty for a sound store.
     pub damage: Vec<DamageOut>,
     /// Ends of the journal that earlier starts cut off and kept: no damage, but they may hold
@@ -52,26 +57,36 @@ pub struct KeptOut {
 /// Something that does not fit.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct DamageOut {
-    /// Name of the file.
+    /// Name of the file; for control data `control data` and the table.
     pub file: String,
-    /// Where it was noticed, in bytes.
-    pub offset: u64,
+    /// Where it was noticed, in bytes; only in files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// What was expected and what is there.
     pub reason: String,
 }
 
-impl From<usage::verify::Report> for VerificationOut {
-    fn from(report: usage::verify::Report) -> Self {
-        let damage = report.damage.into_iter().map(|damage| DamageOut {
+impl VerificationOut {
+    /// All of it together.
+    pub fn of(report: usage::verify::Report, control: ControlReport) -> Self {
+        let in_files = report.damage.into_iter().map(|damage| DamageOut {
             file: damage.path.display().to_string(),
-            offset: damage.offset,
+            offset: Some(damage.offset),
             reason: damage.reason,
         });
         let kept = report.kept.into_iter().map(|kept| KeptOut {
             file: kept.path.display().to_string(),
             size_bytes: kept.size_bytes,
         });
+        let in_rows = control.damage.into_iter().map(|damage| DamageOut {
+            file: format!("control data, {}", damage.place),
+            offset: None,
+            reason: damage.reason,
+        });
+        let damage = in_files.chain(in_rows);
         Self {
+            control_rows: control.rows,
+            database_check: control.file_check.as_str().to_owned(),
             files: report.files,
             bytes: report.bytes,
             watermark: report.watermark,
@@ -86,7 +101,8 @@ impl From<usage::verify::Report> for VerificationOut {
     }
 }
 
-/// Reads every byte of the usage store and checks every count, while it stays in use.
+/// Reads every byte of the usage store and every row of control data, and checks every count,
+/// while they stay in use.
 #[utoipa::path(
     post, path = "/api/v1/verification", tag = "operations",
     responses((status = 200, body = VerificationOut), (status = 401), (status = 403)),
@@ -100,5 +116,6 @@ pub async fn verify_usage(
     let readings = Arc::clone(&app.readings);
     let verified = tokio::task::spawn_blocking(move || readings.verify()).await;
     let report = verified.map_err(|error| ApiError::of_kind(Kind::Internal, error))??;
-    Ok(Json(report.into()))
+    let control = app.metadata.verify_control().await?;
+    Ok(Json(VerificationOut::of(report, control)))
 }

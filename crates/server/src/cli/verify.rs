@@ -7,10 +7,13 @@ use anyhow::{Context, bail};
 use clap::Args;
 use usage::disk::Disk;
 use usage::disk::real::RealDisk;
+use usage::verify::Report;
 
 use super::Global;
 use super::local::Local;
 use crate::api::verification::VerificationOut;
+use crate::config::Config;
+use crate::run::open_metadata;
 use crate::server_file::ServerFile;
 
 /// Options of `tallyport verify`.
@@ -36,11 +39,7 @@ impl Verify {
                     .post("/api/v1/verification", &())
                     .await?
             }
-            None => {
-                let folder = config.server.data_dir.join("usage");
-                let check = move || check(&folder, self.repair);
-                tokio::task::spawn_blocking(check).await??
-            }
+            None => check_here(&config, self.repair).await?,
         };
         tell(&found, global.json)?;
         if !found.damage.is_empty() {
@@ -50,15 +49,25 @@ impl Verify {
     }
 }
 
+/// Verifies a data directory that no server has open, and the control data it is used with.
+async fn check_here(config: &Config, repair: bool) -> anyhow::Result<VerificationOut> {
+    let folder = config.server.data_dir.join("usage");
+    let check = move || check(&folder, repair);
+    let report = tokio::task::spawn_blocking(check).await??;
+    let metadata = open_metadata(config).await?;
+    let control = metadata.verify_control().await;
+    metadata.close().await;
+    Ok(VerificationOut::of(report, control?))
+}
+
 /// Verifies a store nobody has open.
-fn check(folder: &Path, repair: bool) -> anyhow::Result<VerificationOut> {
+fn check(folder: &Path, repair: bool) -> anyhow::Result<Report> {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     if repair {
         let rebuilt = usage::verify::repair(&disk, folder).context("could not repair")?;
         eprintln!("rebuilt the filters of {} key runs", rebuilt.len());
     }
-    let report = usage::verify::verify(&disk, folder).context("could not verify")?;
-    Ok(VerificationOut::from(report))
+    usage::verify::verify(&disk, folder).context("could not verify")
 }
 
 fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
@@ -67,10 +76,9 @@ fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for damage in &found.damage {
-        println!(
-            "{} at byte {}: {}",
-            damage.file, damage.offset, damage.reason
-        );
+        let offset = damage.offset.map(|offset| format!(" at byte {offset}"));
+        let offset = offset.unwrap_or_default();
+        println!("{}{offset}: {}", damage.file, damage.reason);
     }
     for kept in &found.kept {
         println!(
@@ -89,6 +97,10 @@ fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
         found.duplicate,
         found.conflict,
         found.refused
+    );
+    println!(
+        "{} rows of control data, check of the database file: {}",
+        found.control_rows, found.database_check
     );
     Ok(())
 }

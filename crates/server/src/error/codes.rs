@@ -119,7 +119,7 @@ codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR,
         "A defect of the server; the log has the cause under the request id.";
     Corrupt = "corrupt", INTERNAL_SERVER_ERROR,
-        "Stored bytes are damaged; the log names file and offset.";
+        "Stored data is damaged; the log names file and offset, or table and row.";
     Unavailable = "unavailable", SERVICE_UNAVAILABLE,
         "Something the request needs is away or refuses writes; repeat later.";
 }

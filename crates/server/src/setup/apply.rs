@@ -49,7 +49,12 @@ pub enum Mode {
 
 impl From<SetupError> for ApiError {
     fn from(error: SetupError) -> Self {
-        Self::new(Code::InvalidSetup, error.to_string())
+        match error {
+            SetupError::Damaged { cause } => {
+                Self::new(Code::Corrupt, Code::Corrupt.meaning()).caused_by(cause)
+            }
+            error => Self::new(Code::InvalidSetup, error.to_string()),
+        }
     }
 }
 

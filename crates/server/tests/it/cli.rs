@@ -118,6 +118,42 @@ async fn verify_reads_a_running_store_and_a_closed_one_and_names_damage() {
 }
 
 #[tokio::test]
+async fn verify_names_a_flipped_bit_in_a_price() {
+    let server = TestServer::start().await;
+    let owner = server
+        .key(server.root().await, metadata::Role::Operator)
+        .await;
+    let meter = r#"{"slug":"hours","eventType":"flight","aggregation":"COUNT"}"#;
+    let rate = r#"{"meter":"hours","kind":"ipu","price":0.123456789}"#;
+    for (path, body) in [("/api/v1/meters", meter), ("/api/v1/rates", rate)] {
+        let made = server.post(&owner, path, body).await;
+        assert_eq!(made.status, 201, "{}", made.body);
+    }
+    let data_dir = server.data_dir();
+    let _folder = server.stop().await;
+    let sound = tallyport(&data_dir, &["verify"]).await;
+    assert!(sound.status.success(), "{}", said(&sound));
+    let checked = "check of the database file: ok";
+    assert!(said(&sound).contains(checked), "{}", said(&sound));
+
+    let database = data_dir.join("metadata.sqlite");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let price = b"0.123456789";
+    let places = bytes.windows(price.len()).enumerate();
+    let places: Vec<_> = places.filter(|(_, text)| text == price).collect();
+    let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place + 2] ^= 1;
+    }
+    std::fs::write(&database, bytes).unwrap();
+    let damaged = tallyport(&data_dir, &["verify"]).await;
+    assert!(!damaged.status.success(), "{}", said(&damaged));
+    let named = "control data, rate_versions: the row of rate_id";
+    assert!(said(&damaged).contains(named), "{}", said(&damaged));
+}
+
+#[tokio::test]
 async fn a_server_json_left_by_a_crash_keeps_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
     let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));

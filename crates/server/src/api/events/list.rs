@@ -133,7 +133,7 @@ fn query_of(caller: &Caller, sent: &Parameters, now: Timestamp) -> ApiResult<Eve
         scope: caller.scope_under(sent.first("organization"))?,
         range,
         subjects: sent.all("subject"),
-        meters: caller.control.meters().to_vec(),
+        meters: caller.control.meters()?.to_vec(),
         with_error: sent.parsed("hasError", "true or false")?,
         limit,
     })

@@ -48,7 +48,7 @@ impl View {
 
     /// A meter of the account, by id or slug.
     pub(super) fn meter(&self, name: &str) -> ApiResult<MeterId> {
-        let found = self.control.meter(name);
+        let found = self.control.meter(name)?;
         found
             .map(|meter| meter.id)
             .ok_or_else(|| ApiError::not_found("meter"))

@@ -225,7 +225,7 @@ fn meter(
         return Ok(None);
     };
     let id = sent.parse::<MeterId>().ok();
-    let versions = id.map_or(&[][..], |id| control.meter_versions(id));
+    let versions = id.map_or(Ok(&[][..]), |id| control.meter_versions(id))?;
     let refused = |code: Code, what: &str| {
         let shown: String = sent.chars().take(64).collect();
         let message = format!("meterId is {shown:?}: {what}");

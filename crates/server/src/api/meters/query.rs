@@ -223,7 +223,7 @@ async fn answer(
     let groups = asked.groups(newest)?;
     let query = TotalsQuery {
         scope: scope(caller, &asked)?,
-        meters: caller.control.meter_versions(newest.id).to_vec(),
+        meters: caller.control.meter_versions(newest.id)?.to_vec(),
         windows: asked.windows()?,
         group_by: groups.iter().map(|(_, key)| key.clone()).collect(),
         filters: asked.filters(newest)?,

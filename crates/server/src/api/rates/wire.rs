@@ -130,14 +130,14 @@ pub(crate) struct TermsIn {
 }
 
 impl RateOut {
-    pub(super) fn of(record: RateRecord, control: &ControlSnapshot) -> Self {
+    pub(super) fn of(record: RateRecord, control: &ControlSnapshot) -> ApiResult<Self> {
         let rate = record.rate;
-        let meter = control.meter(rate.meter.as_str());
+        let meter = control.meter(rate.meter.as_str())?;
         let tier = |tier: Tier| TierOut {
             up_to: tier.up_to,
             price: tier.price,
         };
-        Self {
+        Ok(Self {
             id: rate.id,
             meter_id: rate.meter,
             meter: meter.map(|meter| meter.slug.clone()).unwrap_or_default(),
@@ -156,13 +156,13 @@ impl RateOut {
             currency: rate.currency,
             created_at: record.created_at,
             updated_at: record.updated_at,
-        }
+        })
     }
 }
 
 impl RateIn {
     pub(super) fn check(self, caller: &Caller, now: Timestamp) -> ApiResult<Rate> {
-        let meter = caller.control.meter(&self.meter);
+        let meter = caller.control.meter(&self.meter)?;
         let meter = meter.ok_or_else(|| ApiError::not_found("meter"))?;
         if let Some(organization) = self.organization_id {
             caller.under(Permission::Declare, organization, now)?;

@@ -83,7 +83,7 @@ pub(super) async fn describe(app: &App) -> anyhow::Result<Account> {
     let root = root.context("the demo's account has lost its root")?.id;
     let control = app.metadata.snapshot_for(root).await?;
     let meters = METERS.iter().map(|slug| {
-        let meter = control.meter(slug).cloned();
+        let meter = control.meter(slug)?.cloned();
         meter.with_context(|| format!("the demo's account has lost the meter {slug}"))
     });
     let meters: Vec<Meter> = meters.collect::<anyhow::Result<_>>()?;
@@ -99,7 +99,7 @@ pub(super) async fn describe(app: &App) -> anyhow::Result<Account> {
 /// The price of a meter, which the demo declares once for all.
 fn price(control: &ControlSnapshot, meter: &Meter) -> anyhow::Result<Quantity> {
     let of_meter = |rate: &&Rate| rate.meter == meter.id && rate.kind == RateKind::Ipu;
-    let rate = control.rates().iter().find(of_meter);
+    let rate = control.rates()?.iter().find(of_meter);
     let tier = rate.and_then(|rate| rate.tiers.first());
     let price = tier.map(|tier| tier.price);
     price.with_context(|| format!("the demo's account has lost the rate of {}", meter.slug))

@@ -61,15 +61,15 @@ fn find(
     let Some(snapshot) = &present.snapshot else {
         return Ok(Vec::new());
     };
-    let live = snapshot.live_meters().find(|meter| meter.slug == slug);
+    let live = snapshot.live_meters()?.find(|meter| meter.slug == slug);
     let wanted = versions.iter().find_map(|version| version.id);
     match (live, wanted) {
         (Some(live), Some(wanted)) if live.id != wanted => {
             let message = format!("the meter with this slug has the id {}", live.id);
             Err(SetupError::rule(format!("meter {slug:?}"), message))
         }
-        (Some(live), _) => Ok(snapshot.meter_versions(live.id).to_vec()),
-        (None, Some(wanted)) if !snapshot.meter_versions(wanted).is_empty() => {
+        (Some(live), _) => Ok(snapshot.meter_versions(live.id)?.to_vec()),
+        (None, Some(wanted)) if !snapshot.meter_versions(wanted)?.is_empty() => {
             let message = format!("id {wanted} belongs to another meter or an archived one");
             Err(SetupError::rule(format!("meter {slug:?}"), message))
         }
@@ -98,7 +98,7 @@ pub(super) fn rates(
         }
     }
     for (key, versions) in groups {
-        let stored = stored(present, &key);
+        let stored = stored(present, &key)?;
         let slug = &versions[0].meter;
         let id = match stored.first() {
             Some(first) if stored.iter().any(|rate| rate.id != first.id) => {
@@ -121,14 +121,16 @@ pub(super) fn rates(
     Ok(())
 }
 
-fn stored(present: &Present, key: &Key) -> Vec<Rate> {
-    let all = present.snapshot.iter().flat_map(ControlSnapshot::rates);
+fn stored(present: &Present, key: &Key) -> Result<Vec<Rate>, SetupError> {
+    let all = present.snapshot.as_ref();
+    let all = all.map_or(Ok(&[][..]), ControlSnapshot::rates)?;
     let mut stored: Vec<Rate> = all
+        .iter()
         .filter(|rate| (rate.meter, rate.organization, rate.kind) == *key)
         .cloned()
         .collect();
     stored.sort_by_key(|rate| rate.valid.start);
-    stored
+    Ok(stored)
 }
 
 fn stamp(declared: &DeclaredRate, id: RateId, (meter, organization, kind): Key) -> Rate {
