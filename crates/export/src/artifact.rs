@@ -1,5 +1,8 @@
 //! Step 7 of usage out: finished archives are put where they stay until they expire.
 
+mod blocks;
+mod checked;
+
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::ops::Range;
@@ -20,6 +23,7 @@ use url::Url;
 
 use crate::build::Gauge;
 use crate::error::{Error, Result};
+use blocks::{Blocks, Summing};
 
 /// Bytes of an archive in one part of an upload.
 const PART_BYTES: usize = 8 * 1024 * 1024;
@@ -48,12 +52,14 @@ pub struct Artifacts {
 /// An artifact that is safely in its store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    /// Its place in the store, to be handed to [`Artifacts::read`].
+    /// Its place in the store.
     pub path: String,
     /// Its length in bytes.
     pub size_bytes: u64,
     /// SHA-256 of its bytes.
     pub sha256: [u8; 32],
+    /// XXH3 of each of its blocks of 1 MiB.
+    pub blocks: Vec<u64>,
 }
 
 impl Artifacts {
@@ -106,16 +112,14 @@ impl Artifacts {
         let failed = || failed("put an archive");
         let upload = runtime.block_on(self.store.put_multipart(&path));
         let mut upload = WriteMultipart::new_with_chunk_size(upload.map_err(failed())?, PART_BYTES);
-        let mut sha256 = Sha256::new();
-        let mut size_bytes = 0;
+        let mut summing = Summing::default();
         archive.rewind()?;
         while let Some(part) = next_part(archive)? {
             if gauge.is_stopped() {
                 runtime.block_on(upload.abort()).map_err(failed())?;
                 return Err(Error::Stopping);
             }
-            sha256.update(&part);
-            size_bytes += part.len() as u64;
+            summing.update(&part);
             let free = runtime.block_on(upload.wait_for_capacity(PARTS_MAX));
             free.map_err(failed())?;
             // Parts are sent by tasks of the runtime.
@@ -123,21 +127,37 @@ impl Artifacts {
             upload.put(part);
         }
         runtime.block_on(upload.finish()).map_err(failed())?;
+        let (size_bytes, sha256, blocks) = summing.finish();
         Ok(Stored {
             path: path.to_string(),
             size_bytes,
-            sha256: sha256.finalize().into(),
+            sha256,
+            blocks,
         })
     }
 
-    /// Puts the manifest of an export beside its archive.
-    pub async fn put_manifest(&self, export: ExportId, manifest: Vec<u8>) -> Result<()> {
-        let path = self.path(export, "json");
-        let put = self.store.put(&path, manifest.into()).await;
-        put.map(drop).map_err(failed("put a manifest"))
+    /// Puts the manifest of an export beside its archive, and the checksums of both.
+    pub async fn put_manifest(
+        &self,
+        export: ExportId,
+        stored: &Stored,
+        manifest: Vec<u8>,
+    ) -> Result<()> {
+        let blocks = Blocks {
+            size_bytes: stored.size_bytes,
+            sha256: stored.sha256,
+            manifest_sha256: Sha256::digest(&manifest).into(),
+            sums: stored.blocks.clone(),
+        };
+        for (extension, bytes) in [("json", manifest), ("blocks", blocks.to_bytes())] {
+            let path = self.path(export, extension);
+            let put = self.store.put(&path, bytes.into()).await;
+            put.map_err(failed("put a manifest"))?;
+        }
+        Ok(())
     }
 
-    /// The manifest of an export, as JSON.
+    /// The manifest of an export, as JSON and as it lies there; see [`Self::checked_manifest`].
     pub async fn manifest(&self, export: ExportId) -> Result<Bytes> {
         let path = self.path(export, "json");
         let failed = || failed("read a manifest");
@@ -145,7 +165,7 @@ impl Artifacts {
         found.bytes().await.map_err(failed())
     }
 
-    /// Streams an artifact, or the bytes of `range`, which lies inside it.
+    /// Streams what lies at a path, or the bytes of `range`, unchecked; see [`Self::open`].
     pub async fn read(
         &self,
         path: &str,
@@ -164,9 +184,9 @@ impl Artifacts {
             .boxed())
     }
 
-    /// Removes the archive and the manifest of an export; fine when they are gone.
+    /// Removes the archive of an export and what lies beside it; fine when they are gone.
     pub async fn remove(&self, export: ExportId) -> Result<()> {
-        for extension in EXTENSIONS.into_iter().chain(["json"]) {
+        for extension in EXTENSIONS.into_iter().chain(["json", "blocks"]) {
             match self.store.delete(&self.path(export, extension)).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(failed("remove an artifact")(error)),
@@ -196,8 +216,14 @@ mod tests {
         let url = Url::from_directory_path(folder.path().join("new")).unwrap();
         let artifacts = Artifacts::bucket(&url, &[]).unwrap();
         let export = ExportId::from_random(1);
+        let stored = Stored {
+            path: "x".to_owned(),
+            size_bytes: 0,
+            sha256: [0; 32],
+            blocks: Vec::new(),
+        };
         artifacts
-            .put_manifest(export, b"{}".to_vec())
+            .put_manifest(export, &stored, b"{}".to_vec())
             .await
             .unwrap();
         let again = Artifacts::bucket(&url, &[]).unwrap();

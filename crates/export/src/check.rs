@@ -32,6 +32,7 @@ fn as_if_claimed(new: &NewExport, as_of: AsOf) -> Claimed {
         progress: Progress::default(),
         error_message: None,
         artifact: None,
+        damaged_at: None,
         scheduled: None,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

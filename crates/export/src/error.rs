@@ -80,6 +80,14 @@ pub enum Error {
         /// What the store said.
         source: object_store::Error,
     },
+    /// An artifact is missing, or its bytes are not those that were put.
+    #[error("artifact {path} is damaged: {reason}")]
+    Damaged {
+        /// Where it lies in the artifact store.
+        path: String,
+        /// What was expected and what is there.
+        reason: String,
+    },
     /// The artifact store's URL or options are not acceptable.
     #[error("artifact store {url}: {reason}")]
     Location {
@@ -131,6 +139,7 @@ impl Error {
             Self::Artifact { .. } | Self::Archive(_) | Self::Stopping | Self::TooLong => {
                 Kind::Unavailable
             }
+            Self::Damaged { .. } => Kind::Corrupt,
             Self::TakenOver(_) => Kind::Conflict,
             Self::Mismatch { .. } | Self::Deserted { .. } | Self::Internal(_) => Kind::Internal,
         }

@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod request;
 pub mod schedules;
+mod verify;
 pub mod worker;
 
 pub use artifact::Artifacts;
@@ -22,4 +23,5 @@ pub use check::check;
 pub use error::{Error, Result};
 pub use outbox::Outbox;
 pub use schedules::Schedules;
+pub use verify::{ArtifactDamage, ArtifactReport, verify_artifacts};
 pub use worker::{Made, Options, Worker, Workers};

@@ -20,7 +20,7 @@ use domain::export::{AsOf, ExportPlan};
 use domain::ids::ExportId;
 use domain::kind::Kind;
 use jiff::SignedDuration;
-use metadata::{Artifact, Claim, Claimed, Lane, Metadata, Progress, Settlement};
+use metadata::{Artifact, Claim, Claimed, ExportStatus, Lane, Metadata, Progress, Settlement};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
@@ -339,7 +339,8 @@ impl Worker {
         );
         let manifest = serde_json::to_vec_pretty(&manifest);
         let manifest = manifest.map_err(|error| Error::Internal(error.to_string()))?;
-        self.artifacts.put_manifest(export, manifest).await?;
+        let put = self.artifacts.put_manifest(export, &stored, manifest);
+        put.await?;
         Ok(Made {
             stored,
             rows,
@@ -383,7 +384,13 @@ impl Worker {
             .metadata
             .settle_export(export, claimed.fence, settlement, now)
             .await;
-        settled.map_err(|error| taken_over(export, error))?;
+        let settled = settled.map_err(|error| taken_over(export, error))?;
+        if settled.status == ExportStatus::Failed && settled.damaged_at.is_some() {
+            let reason = settled.error_message.as_deref().unwrap_or_default();
+            tracing::error!(export.id = %export, "export {export} is lost: {reason}");
+            // No row leads to what was there before.
+            self.artifacts.remove(export).await?;
+        }
         // Nobody may be listening.
         let _ = self.ends.send(export);
         Ok(())

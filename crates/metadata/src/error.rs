@@ -214,7 +214,9 @@ impl Error {
             | Self::Unwritable
             | Self::NewerSchema { .. }
             | Self::Migration(_) => Kind::Unavailable,
-            Self::Corrupt { .. } | Self::DamagedRow { .. } | Self::DamagedDatabase(_) => Kind::Corrupt,
+            Self::Corrupt { .. } | Self::DamagedRow { .. } | Self::DamagedDatabase(_) => {
+                Kind::Corrupt
+            }
             Self::Randomness(_) | Self::Statement(_) | Self::Undone => Kind::Internal,
         }
     }

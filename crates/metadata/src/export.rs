@@ -10,9 +10,11 @@ pub(crate) mod insert;
 mod lease;
 mod message;
 pub(crate) mod read;
+mod remake;
 mod settle;
 
 pub use domain::export::AsOf;
+pub use remake::Remake;
 
 /// Unfinished exports one organization may have through the vendor's door.
 pub const ACTIVE_EXPORTS_MAX: u32 = 5;
@@ -151,6 +153,8 @@ pub struct Export {
     pub error_message: Option<String>,
     /// What it made.
     pub artifact: Option<Artifact>,
+    /// When the artifact was found damaged; `None` once it is made again.
+    pub damaged_at: Option<Timestamp>,
     /// The schedule that asked for it.
     pub scheduled: Option<Scheduled>,
     /// When it was created.

@@ -41,7 +41,7 @@ pub use error::{Error, Result};
 pub use export::{
     ACTIVE_EXPORTS_MAX, ACTIVE_OWN_EXPORTS_MAX, Artifact, AsOf, Claim, Claimed, Export,
     ExportFilter, ExportKind, ExportSource, ExportStatus, Inserted, Lane, NewExport, Pins,
-    Progress, Scheduled, Settlement,
+    Progress, Remake, Scheduled, Settlement,
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};

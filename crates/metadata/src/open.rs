@@ -212,6 +212,11 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0009_checksums.sql"),
         ),
         (
+            10,
+            "remakes",
+            include_str!("../migrations/0010_remakes.sql"),
+        ),
+        (
             11,
             "meters of accounts",
             include_str!("../migrations/0011_meters_of_accounts.sql"),

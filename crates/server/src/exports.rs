@@ -94,7 +94,8 @@ pub fn start(
     Ok((exports, workers))
 }
 
-fn artifacts(config: &Config) -> export::Result<Artifacts> {
+/// Opens the artifact store the configuration names.
+pub fn artifacts(config: &Config) -> export::Result<Artifacts> {
     let url = &config.exports.artifacts_url;
     if url.is_empty() {
         return Artifacts::folder(&config.server.data_dir.join("artifacts"));

@@ -150,6 +150,7 @@ mod tests {
         include_str!("../../migrations/0004_webhooks.sql"),
         include_str!("../../migrations/0005_schedules.sql"),
         include_str!("../../migrations/0009_checksums.sql"),
+        include_str!("../../migrations/0010_remakes.sql"),
     );
 
     #[test]

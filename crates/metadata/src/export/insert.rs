@@ -110,7 +110,7 @@ async fn refuse_over_limit(
 ) -> Result<()> {
     let statement = sql("SELECT count(*) AS active FROM exports
          WHERE organization_id = $1 AND status IN ('CREATED', 'PROCESSING')
-             AND source = $2")
+             AND damaged_at IS NULL AND source = $2")
     .bind(new.organization)
     .bind(new.source);
     let row = transaction.one(statement).await?;

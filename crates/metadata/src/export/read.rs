@@ -19,6 +19,23 @@ impl Metadata {
         row.as_ref().map(export_of).transpose()
     }
 
+    /// Up to `limit` exports whose artifact may be fetched, by id, from the one after `after` on.
+    pub async fn kept_exports(
+        &self,
+        after: Option<ExportId>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Export>> {
+        let statement = sql("SELECT * FROM exports
+             WHERE status IN ('SUCCESS', 'PARTIAL_SUCCESS') AND artifact_expires_at > $1
+                 AND ($2 IS NULL OR id > $2) ORDER BY id LIMIT $3")
+        .bind(now)
+        .bind(after)
+        .bind(limit);
+        let rows = self.database.read().all(statement).await?;
+        rows.iter().map(export_of).collect()
+    }
+
     /// The export an organization asked for under this idempotency key.
     pub async fn find_export_by_key(
         &self,
@@ -96,6 +113,7 @@ pub(crate) fn export_of(row: &Row) -> Result<Export> {
         },
         error_message: row.maybe("error_message")?,
         artifact: artifact_of(row)?,
+        damaged_at: row.maybe("damaged_at")?,
         scheduled: scheduled_of(row)?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,

@@ -29,10 +29,18 @@ impl Metadata {
         if held.fence != fence || held.status != ExportStatus::Processing {
             return Err(Error::Fenced { export: id, fence });
         }
-        let statement = settlement.statement(&held, now);
+        // An artifact that is made again was told of when it was made first.
+        let is_first = held.damaged_at.is_none();
+        let statement = if is_first {
+            settlement.statement(&held, now)
+        } else {
+            settlement.remade(&held).statement(&held, now)
+        };
         let row = transaction.one(statement).await?;
         let export = export_of(&row.ok_or_else(|| Error::not_found("export", id))?)?;
-        tell_end(&mut transaction, &export, now).await?;
+        if is_first {
+            tell_end(&mut transaction, &export, now).await?;
+        }
         transaction.commit().await?;
         Ok(export)
     }
@@ -41,7 +49,8 @@ impl Metadata {
     pub async fn cancel_export(&self, id: ExportId, now: Timestamp) -> Result<Export> {
         let mut transaction = self.database.begin().await?;
         let held = locked(&mut transaction, id).await?;
-        if held.request.source != ExportSource::Own || !held.status.is_active() {
+        let is_active = held.status.is_active() && held.damaged_at.is_none();
+        if held.request.source != ExportSource::Own || !is_active {
             return Err(Error::WrongStatus {
                 export: id,
                 status: held.status.as_str(),
@@ -124,7 +133,8 @@ impl Settlement {
             "UPDATE exports SET status = $2, outcome = $2, error_message = $3,
                  artifact_path = $4, artifact_bytes = $5, artifact_sha256 = $6,
                  artifact_expires_at = $7, progress_percent = $8, progress_rows = $9,
-                 lease_owner = NULL, lease_expires_at = NULL, updated_at = $10
+                 lease_owner = NULL, lease_expires_at = NULL, updated_at = $10,
+                 damaged_at = CASE WHEN $11 THEN damaged_at END
              WHERE id = $1 RETURNING *",
         )
         .bind(held.id)
@@ -137,6 +147,7 @@ impl Settlement {
         .bind(percent)
         .bind(rows)
         .bind(now)
+        .bind(matches!(self, Self::Failed { .. }))
     }
 }
 

@@ -47,13 +47,13 @@ pub(crate) fn success(expires_second: i64) -> Settlement {
     }
 }
 
-async fn insert(world: &World, organization: OrganizationId, second: i64) -> ExportId {
+pub(crate) async fn insert(world: &World, organization: OrganizationId, second: i64) -> ExportId {
     let request = world.request(organization, ExportKind::Summary);
     let export = world.metadata.insert_export(request, at(second)).await;
     export.unwrap().id
 }
 
-async fn take(world: &World, worker: &str, second: i64) -> Option<Claimed> {
+pub(crate) async fn take(world: &World, worker: &str, second: i64) -> Option<Claimed> {
     let claimed = world
         .metadata
         .claim_export(&claim(worker), at(second))

@@ -15,6 +15,7 @@ mod migrating;
 mod opening;
 mod pages;
 mod random;
+mod remakes;
 mod rules;
 mod schedules;
 mod servers;
@@ -50,6 +51,8 @@ macro_rules! stories {
 }
 
 stories! {
+    remakes:
+        a_damaged_artifact_goes_back_and_nobody_hears_of_its_end_again;
     damage:
         every_change_leaves_rows_that_fit_their_checksums;
     control:

@@ -1,14 +1,22 @@
 //! Finished artifacts as HTTP gives them out: whole, in parts, or not again.
+//!
+//! Each block is compared with its checksum before a byte of it is sent. Where one does not fit,
+//! the connection breaks, and the artifact is made again.
 
+mod damage;
 mod range;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use metadata::Artifact;
+use bytes::Bytes;
+use futures::StreamExt;
+use metadata::{Artifact, Export, ExportStatus};
 
+use self::damage::Reader;
 use self::range::{Wanted, wanted};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, Code};
@@ -19,6 +27,34 @@ const MEDIA_TYPES: [(&str, &str); 3] = [
     (".gz", "application/gzip"),
     (".parquet", "application/vnd.apache.parquet"),
 ];
+
+/// What a family of routes answers where there is no file.
+pub(super) struct Absence {
+    /// Its time is over.
+    pub(super) expired: Code,
+    /// It has yet to be made, or never will be.
+    pub(super) not_ready: Code,
+    /// It was damaged and could not be made again.
+    pub(super) lost: Code,
+}
+
+/// The artifact of an export that has one now.
+pub(super) fn finished<'e>(
+    app: &App,
+    export: &'e Export,
+    absence: &Absence,
+) -> ApiResult<&'e Artifact> {
+    let refused = |code: Code| Err(ApiError::new(code, code.meaning()));
+    let is_over = |artifact: &Artifact| artifact.expires_at <= app.now();
+    match (&export.artifact, export.status) {
+        (_, ExportStatus::Expired) => refused(absence.expired),
+        (_, ExportStatus::Failed) if export.damaged_at.is_some() => refused(absence.lost),
+        (Some(artifact), _) if is_over(artifact) => refused(absence.expired),
+        (Some(artifact), ExportStatus::Success | ExportStatus::PartialSuccess) => Ok(artifact),
+        (Some(_), status) if status.is_active() => Err(damage::being_made_again()),
+        _ => refused(absence.not_ready),
+    }
+}
 
 /// The name an artifact is saved under: the last part of where it lies.
 pub(super) fn file_name(artifact: &Artifact) -> &str {
@@ -39,9 +75,21 @@ pub(super) fn sha256(artifact: &Artifact) -> String {
     artifact.sha256.map(|byte| format!("{byte:02x}")).concat()
 }
 
-/// Streams an artifact as the headers of a request ask for it.
+/// The manifest of an export that has an artifact now.
+pub(super) async fn manifest(
+    app: &Arc<App>,
+    export: &Export,
+    artifact: &Artifact,
+) -> ApiResult<Bytes> {
+    let manifest = app.exports.artifacts();
+    let manifest = manifest.checked_manifest(export.id, artifact).await;
+    Reader::of(app, export).refuse(manifest).await
+}
+
+/// Streams the artifact of an export as the headers of a request ask for it.
 pub(super) async fn send(
-    app: &App,
+    app: &Arc<App>,
+    export: &Export,
     artifact: &Artifact,
     headers: &HeaderMap,
 ) -> ApiResult<Response> {
@@ -55,8 +103,11 @@ pub(super) async fn send(
         Wanted::Part(part) => (StatusCode::PARTIAL_CONTENT, Some(part)),
         Wanted::Nothing => return Err(not_there(artifact.size_bytes)),
     };
+    let reader = Reader::of(app, export);
     let artifacts = app.exports.artifacts();
-    let bytes = artifacts.read(&artifact.path, part.clone()).await?;
+    let bytes = artifacts.open(export.id, artifact, part.clone()).await;
+    let bytes = reader.refuse(bytes).await?;
+    let bytes = bytes.then(move |part| reader.clone().notice(part));
     let mut response = (status, Body::from_stream(bytes)).into_response();
     let headers = response.headers_mut();
     describe(headers, artifact, tag);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use domain::kind::Kind;
+use export::ArtifactReport;
 use metadata::ControlReport;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +14,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
 
-/// What verifying the usage store and control data came to.
+/// What verifying the usage store, control data and finished exports came to.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VerificationOut {
@@ -37,6 +38,10 @@ pub struct VerificationOut {
     pub control_rows: u64,
     /// `ok` or `damaged` by SQLite's own check of its file; `not applicable` to PostgreSQL.
     pub database_check: String,
+    /// Files of finished exports read.
+    pub artifacts: u64,
+    /// Their bytes, with those of manifests.
+    pub artifact_bytes: u64,
     /// Everything that does not fit; empty for a sound store.
     pub damage: Vec<DamageOut>,
     /// Ends of the journal that earlier starts cut off and kept: no damage, but they may hold
@@ -57,7 +62,8 @@ pub struct KeptOut {
 /// Something that does not fit.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct DamageOut {
-    /// Name of the file; for control data `control data` and the table.
+    /// Name of the file, of an export's after `artifacts`; for control data `control data` and the
+    /// table.
     pub file: String,
     /// Where it was noticed, in bytes; only in files.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +74,11 @@ pub struct DamageOut {
 
 impl VerificationOut {
     /// All of it together.
-    pub fn of(report: usage::verify::Report, control: ControlReport) -> Self {
+    pub fn of(
+        report: usage::verify::Report,
+        control: ControlReport,
+        artifacts: ArtifactReport,
+    ) -> Self {
         let in_files = report.damage.into_iter().map(|damage| DamageOut {
             file: damage.path.display().to_string(),
             offset: Some(damage.offset),
@@ -83,8 +93,15 @@ impl VerificationOut {
             offset: None,
             reason: damage.reason,
         });
-        let damage = in_files.chain(in_rows);
+        let in_exports = artifacts.damage.into_iter().map(|damage| DamageOut {
+            file: format!("artifacts, {}", damage.path),
+            offset: None,
+            reason: damage.reason,
+        });
+        let damage = in_files.chain(in_rows).chain(in_exports);
         Self {
+            artifacts: artifacts.artifacts,
+            artifact_bytes: artifacts.bytes,
             control_rows: control.rows,
             database_check: control.file_check.as_str().to_owned(),
             files: report.files,
@@ -101,8 +118,8 @@ impl VerificationOut {
     }
 }
 
-/// Reads every byte of the usage store and every row of control data, and checks every count,
-/// while they stay in use.
+/// Reads every byte of the usage store and of finished exports and every row of control data, and
+/// checks every count, while all stays in use.
 #[utoipa::path(
     post, path = "/api/v1/verification", tag = "operations",
     responses((status = 200, body = VerificationOut), (status = 401), (status = 403)),
@@ -117,5 +134,7 @@ pub async fn verify_usage(
     let verified = tokio::task::spawn_blocking(move || readings.verify()).await;
     let report = verified.map_err(|error| ApiError::of_kind(Kind::Internal, error))??;
     let control = app.metadata.verify_control().await?;
-    Ok(Json(VerificationOut::of(report, control)))
+    let artifacts = app.exports.artifacts();
+    let artifacts = export::verify_artifacts(&app.metadata, artifacts, app.now()).await?;
+    Ok(Json(VerificationOut::of(report, control, artifacts)))
 }

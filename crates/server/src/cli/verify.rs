@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use domain::Timestamp;
+use export::ArtifactReport;
+use metadata::Metadata;
 use usage::disk::Disk;
 use usage::disk::real::RealDisk;
 use usage::verify::Report;
@@ -13,6 +16,7 @@ use super::Global;
 use super::local::Local;
 use crate::api::verification::VerificationOut;
 use crate::config::Config;
+use crate::exports;
 use crate::run::open_metadata;
 use crate::server_file::ServerFile;
 
@@ -56,8 +60,20 @@ async fn check_here(config: &Config, repair: bool) -> anyhow::Result<Verificatio
     let report = tokio::task::spawn_blocking(check).await??;
     let metadata = open_metadata(config).await?;
     let control = metadata.verify_control().await;
+    let artifacts = artifacts_of(config, &metadata).await;
     metadata.close().await;
-    Ok(VerificationOut::of(report, control?))
+    Ok(VerificationOut::of(report, control?, artifacts?))
+}
+
+/// Reads the artifacts; a copy without their folder has none to read.
+async fn artifacts_of(config: &Config, metadata: &Metadata) -> anyhow::Result<ArtifactReport> {
+    let folder = config.server.data_dir.join("artifacts");
+    if config.exports.artifacts_url.is_empty() && !folder.exists() {
+        return Ok(ArtifactReport::default());
+    }
+    let artifacts = exports::artifacts(config).context("could not open the artifact store")?;
+    let read = export::verify_artifacts(metadata, &artifacts, Timestamp::now()).await;
+    read.context("could not read artifacts")
 }
 
 /// Verifies a store nobody has open.
@@ -99,8 +115,8 @@ fn tell(found: &VerificationOut, json: bool) -> anyhow::Result<()> {
         found.refused
     );
     println!(
-        "{} rows of control data, check of the database file: {}",
-        found.control_rows, found.database_check
+        "{} rows of control data, check of the database file: {}; {} finished exports, {} bytes",
+        found.control_rows, found.database_check, found.artifacts, found.artifact_bytes
     );
     Ok(())
 }

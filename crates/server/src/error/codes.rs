@@ -100,6 +100,10 @@ codes! {
         "The job's file was kept for some days and has been removed; ask for a new export.";
     ExportExpired = "export_expired", GONE,
         "The export's file was kept for some days and has been removed; ask for a new export.";
+    MeteringLost = "METERING_LOST", GONE,
+        "The job's file was damaged and could not be made again; ask for a new export.";
+    ExportLost = "export_lost", GONE,
+        "The export's file was damaged and could not be made again; ask for a new export.";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE,
         "The body is over the limit; send less at once.";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE,

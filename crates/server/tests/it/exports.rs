@@ -1,6 +1,7 @@
 //! Our own exports: asked for, watched, waited for, cancelled.
 
 mod choices;
+mod damage;
 mod files;
 mod names;
 mod refusals;

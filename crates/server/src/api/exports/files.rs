@@ -5,13 +5,18 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use metadata::{Artifact, Export, ExportStatus};
 
 use super::find;
-use crate::api::artifact;
+use crate::api::artifact::{self, Absence};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{ApiError, ApiResult, Code};
+use crate::error::{ApiResult, Code};
+
+const ABSENCE: Absence = Absence {
+    expired: Code::ExportExpired,
+    not_ready: Code::ExportNotReady,
+    lost: Code::ExportLost,
+};
 
 /// Gives the file of an export, for some days after it ended.
 #[utoipa::path(
@@ -22,7 +27,8 @@ use crate::error::{ApiError, ApiResult, Code};
         (status = 304, description = "If-None-Match names what is there"),
         (status = 401), (status = 403), (status = 404),
         (status = 409, description = "Not finished, failed or cancelled"),
-        (status = 410, description = "Expired"), (status = 416)
+        (status = 410, description = "Expired, or damaged and not to be made again"),
+        (status = 416), (status = 503, description = "Damaged, and being made again")
     )
 )]
 pub async fn download_export(
@@ -32,7 +38,8 @@ pub async fn download_export(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let export = find(&app, &caller, &text).await?;
-    artifact::send(&app, finished(&app, &export)?, &headers).await
+    let artifact = artifact::finished(&app, &export, &ABSENCE)?;
+    artifact::send(&app, &export, artifact, &headers).await
 }
 
 /// Gives the manifest of an export: its files with their rows, control sums and SHA-256.
@@ -42,7 +49,8 @@ pub async fn download_export(
         (status = 200, content_type = "application/json", body = Object),
         (status = 401), (status = 403), (status = 404),
         (status = 409, description = "Not finished, failed or cancelled"),
-        (status = 410, description = "Expired")
+        (status = 410, description = "Expired, or damaged and not to be made again"),
+        (status = 503, description = "Damaged, and being made again")
     )
 )]
 pub async fn export_manifest(
@@ -51,23 +59,8 @@ pub async fn export_manifest(
     Path(text): Path<String>,
 ) -> ApiResult<Response> {
     let export = find(&app, &caller, &text).await?;
-    finished(&app, &export)?;
-    let manifest = app.exports.artifacts().manifest(export.id).await?;
+    let artifact = artifact::finished(&app, &export, &ABSENCE)?;
+    let manifest = artifact::manifest(&app, &export, artifact).await?;
     let media_type = [(header::CONTENT_TYPE, "application/json")];
     Ok((media_type, manifest).into_response())
-}
-
-/// The artifact of an export that has one now.
-fn finished<'e>(app: &App, export: &'e Export) -> ApiResult<&'e Artifact> {
-    let refused = |code: Code| Err(ApiError::new(code, code.meaning()));
-    match (&export.artifact, export.status) {
-        (_, ExportStatus::Expired) => refused(Code::ExportExpired),
-        (Some(artifact), ExportStatus::Success | ExportStatus::PartialSuccess) => {
-            if artifact.expires_at <= app.now() {
-                return refused(Code::ExportExpired);
-            }
-            Ok(artifact)
-        }
-        _ => refused(Code::ExportNotReady),
-    }
 }

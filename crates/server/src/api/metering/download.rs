@@ -5,13 +5,18 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use metadata::{Artifact, Export, ExportStatus};
 
 use super::find;
-use crate::api::artifact;
+use crate::api::artifact::{self, Absence};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{ApiError, ApiResult, Code};
+use crate::error::{ApiResult, Code};
+
+const ABSENCE: Absence = Absence {
+    expired: Code::MeteringExpired,
+    not_ready: Code::MeteringNotFinished,
+    lost: Code::MeteringLost,
+};
 
 /// Gives the ZIP of a job of any kind, for some days after it ended.
 #[utoipa::path(
@@ -24,7 +29,8 @@ use crate::error::{ApiError, ApiResult, Code};
         (status = 400, description = "Not finished, or failed"),
         (status = 401), (status = 403),
         (status = 404, description = "No such job, or not the caller's"),
-        (status = 410, description = "Expired"), (status = 416)
+        (status = 410, description = "Expired, or damaged and not to be made again"),
+        (status = 416), (status = 503, description = "Damaged, and being made again")
     ),
     security(("session" = []))
 )]
@@ -35,21 +41,6 @@ pub async fn download_export(
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     let export = find(&app, &caller, &job).await?;
-    let artifact = finished(&app, &export)?;
-    artifact::send(&app, artifact, &headers).await
-}
-
-/// The artifact of a job that has one now.
-fn finished<'e>(app: &App, export: &'e Export) -> ApiResult<&'e Artifact> {
-    let refused = |code: Code| Err(ApiError::new(code, code.meaning()));
-    match (&export.artifact, export.status) {
-        (_, ExportStatus::Expired) => refused(Code::MeteringExpired),
-        (Some(artifact), ExportStatus::Success | ExportStatus::PartialSuccess) => {
-            if artifact.expires_at <= app.now() {
-                return refused(Code::MeteringExpired);
-            }
-            Ok(artifact)
-        }
-        _ => refused(Code::MeteringNotFinished),
-    }
+    let artifact = artifact::finished(&app, &export, &ABSENCE)?;
+    artifact::send(&app, &export, artifact, &headers).await
 }
