@@ -14,6 +14,7 @@ mod ledger;
 mod linked;
 pub mod parameters;
 mod recount;
+mod safe;
 mod scope;
 mod summary;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use ledger::{DayLine, Ledger, UsageRead};
 pub use linked::{Child, FEE_PRICE, LinkedMeter, RollUps, roll_up_meter};
 pub use parameters::{FileFormat, Packing, Parameters};
 pub use recount::{Difference, Grouping, Recount, RecountRead};
+pub use safe::make_safe;
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
 
 pub use usage::{

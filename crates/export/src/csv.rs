@@ -3,7 +3,7 @@
 //! UTF-8 without a mark, LF, commas, a header, quotes only where a field needs them, and a line end
 //! after the last line.
 
-use domain::export::{Column, Row};
+use domain::export::{Column, Row, make_safe};
 
 /// Appends the header line.
 pub fn write_header<'c, C: 'c>(
@@ -16,9 +16,12 @@ pub fn write_header<'c, C: 'c>(
 }
 
 /// Appends one row as a line; `cell` is room to work in.
+///
+/// What `must_be_safe` names is made safe for spreadsheets.
 pub fn write_row<'c, R: Row>(
     columns: impl IntoIterator<Item = &'c Column<R::Cell>>,
     row: &R,
+    must_be_safe: impl Fn(R::Cell) -> bool,
     cell: &mut String,
     line: &mut Vec<u8>,
 ) where
@@ -27,6 +30,9 @@ pub fn write_row<'c, R: Row>(
     write_fields(columns.into_iter(), line, |column, line| {
         cell.clear();
         row.write(column.cell, cell);
+        if must_be_safe(column.cell) {
+            make_safe(cell);
+        }
         push_field(cell, line);
     });
 }
@@ -78,6 +84,10 @@ mod tests {
     }
 
     fn line(words: [&'static str; 2]) -> String {
+        written(words, |_| false)
+    }
+
+    fn written(words: [&'static str; 2], must_be_safe: impl Fn(usize) -> bool) -> String {
         let columns = [
             Column {
                 header: "a",
@@ -90,8 +100,23 @@ mod tests {
         ];
         let mut line = Vec::new();
         write_header(&columns, &mut line);
-        write_row(&columns, &Words(words), &mut String::new(), &mut line);
+        let words = Words(words);
+        write_row(
+            &columns,
+            &words,
+            must_be_safe,
+            &mut String::new(),
+            &mut line,
+        );
         String::from_utf8(line).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_made_safe_before_it_is_quoted_and_a_number_stays() {
+        let safe = |words| written(words, |cell| cell == 0);
+        assert_eq!(safe(["=1+1", "-1.5"]), "a,b\n'=1+1,-1.5\n");
+        assert_eq!(safe(["-a,b", "-1.5"]), "a,b\n\"'-a,b\",-1.5\n");
+        assert_eq!(safe(["\r", ""]), "a,b\n\"'\r\",\n");
     }
 
     #[test]

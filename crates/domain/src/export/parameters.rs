@@ -33,6 +33,9 @@ pub struct Parameters {
     /// How files are given out.
     #[serde(default)]
     pub packing: Packing,
+    /// Whether texts in CSV that spreadsheets may take for formulas get an apostrophe before them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub csv_safe: bool,
 }
 
 /// Form of a file.
@@ -66,6 +69,7 @@ impl Default for Parameters {
             columns: Vec::new(),
             format: FileFormat::default(),
             packing: Packing::default(),
+            csv_safe: false,
         }
     }
 }
@@ -101,5 +105,11 @@ mod tests {
         );
         assert_eq!(Parameters::from_json(&stored), Some(parameters));
         assert_eq!(Parameters::from_json(&stored.replace(":1,", ":2,")), None);
+        let safe = Parameters {
+            csv_safe: true,
+            ..Parameters::default()
+        };
+        assert!(safe.to_json().ends_with(r#","csvSafe":true}"#));
+        assert_eq!(Parameters::from_json(&safe.to_json()), Some(safe));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::export::{Cell, Column, FileFormat, Row, file_name, places};
+use domain::export::{Cell, Column, FileFormat, Form, Row, file_name, places};
 use jiff::civil::Date;
 use usage::table_parquet::TableWriter;
 
@@ -18,7 +18,7 @@ const PART_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub(super) struct Table {
     writer: TableWriter,
-    forms: Vec<domain::export::Form>,
+    forms: Vec<Form>,
     ready: Vec<u8>,
 }
 
@@ -55,13 +55,18 @@ impl Build<'_> {
         date: Option<Date>,
         columns: &[Column<R::Cell>],
         row: &R,
-    ) -> Result<()> {
+    ) -> Result<()>
+    where
+        R::Cell: Cell,
+    {
         self.file.rows += 1;
         self.gauge.count_row();
         let chosen = self.order.iter().map(|place| &columns[*place]);
         let Some(table) = &mut self.table else {
             self.line.clear();
-            csv::write_row(chosen, row, &mut self.cell, &mut self.line);
+            let is_safe = self.parameters.csv_safe;
+            let must_be_safe = |cell: R::Cell| is_safe && cell.form() == Form::Text;
+            csv::write_row(chosen, row, must_be_safe, &mut self.cell, &mut self.line);
             return self.archive.write(date, &self.line);
         };
         for (index, column) in chosen.enumerate() {
@@ -102,7 +107,7 @@ impl Build<'_> {
 }
 
 impl Table {
-    fn new(columns: &[(&str, domain::export::Form)]) -> Result<Self> {
+    fn new(columns: &[(&str, Form)]) -> Result<Self> {
         Ok(Self {
             writer: TableWriter::new(columns)?,
             forms: columns.iter().map(|(_, form)| *form).collect(),

@@ -5,6 +5,7 @@ mod damage;
 mod files;
 mod names;
 mod refusals;
+mod safe;
 mod schedules;
 
 use domain::tree::OrganizationKind;
@@ -87,6 +88,7 @@ async fn an_export_is_accepted_made_and_told_in_full() {
         "callbackUrl": null,
         "columns": [],
         "combined": false,
+        "csvSafe": false,
         "format": "csv",
         "from": "2026-01-01",
         "meters": [],

@@ -57,6 +57,10 @@ macro_rules! fields {
             #[serde(default)]
             #[schema(value_type = String, default = "zip")]
             packing: domain::export::Packing,
+            /// Whether texts that begin with `=`, `+`, `-`, `@`, tab or CR get an apostrophe before
+            /// them, so that spreadsheets run none of them; for `csv` only.
+            #[serde(default)]
+            csv_safe: bool,
             /// Told when an export ends.
             callback_url: Option<String>,
         }
@@ -71,6 +75,7 @@ macro_rules! fields {
                     columns: self.columns.clone(),
                     format: self.format,
                     packing: self.packing,
+                    csv_safe: self.csv_safe,
                     callback_url: self.callback_url.clone(),
                 }
             }
@@ -102,6 +107,7 @@ pub(in crate::api) struct Selection {
     pub(in crate::api) columns: Vec<String>,
     pub(in crate::api) format: FileFormat,
     pub(in crate::api) packing: Packing,
+    pub(in crate::api) csv_safe: bool,
     pub(in crate::api) callback_url: Option<String>,
 }
 
@@ -194,6 +200,10 @@ impl Selection {
             let message = format!("combined: {} has no such form", kind.as_str());
             return Err(ApiError::new(Code::InvalidExport, message));
         }
+        if self.csv_safe && self.format != FileFormat::Csv {
+            let message = "csvSafe is true: expected false, or format csv";
+            return Err(ApiError::new(Code::InvalidExport, message));
+        }
         bounded(
             "organizations",
             &self.organizations,
@@ -207,6 +217,7 @@ impl Selection {
         parameters.columns = self.columns;
         parameters.format = self.format;
         parameters.packing = self.packing;
+        parameters.csv_safe = self.csv_safe;
         Ok(Selected {
             kind,
             combined: self.combined,

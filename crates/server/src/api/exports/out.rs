@@ -78,6 +78,7 @@ struct RequestOut {
     format: FileFormat,
     #[schema(value_type = String)]
     packing: Packing,
+    csv_safe: bool,
     callback_url: Option<String>,
 }
 
@@ -182,6 +183,7 @@ impl RequestOut {
             columns: parameters.columns,
             format: parameters.format,
             packing: parameters.packing,
+            csv_safe: parameters.csv_safe,
             callback_url: request.callback_url,
         }
     }

@@ -48,6 +48,9 @@ pub struct QueryIn {
     filter_group_by: BTreeMap<String, Vec<String>>,
     /// Only this organization and what lies under it, by id or alias.
     organization: Option<String>,
+    /// Whether texts that begin with `=`, `+`, `-`, `@`, tab or CR get an apostrophe before them,
+    /// so that spreadsheets run none of them; only where CSV is asked for.
+    csv_safe: bool,
 }
 
 impl QueryIn {
@@ -75,6 +78,7 @@ impl QueryIn {
             group_by: sent.all("groupBy"),
             filter_group_by,
             organization: sent.first("organization").map(str::to_owned),
+            csv_safe: sent.parsed("csvSafe", "true or false")?.unwrap_or(false),
         })
     }
 
@@ -219,6 +223,11 @@ async fn answer(
     headers: &HeaderMap,
 ) -> ApiResult<Response> {
     caller.may(Permission::Read)?;
+    let (is_csv, is_safe) = (wants_csv(headers), asked.csv_safe);
+    if is_safe && !is_csv {
+        let message = "csvSafe is true: expected false, or Accept: text/csv";
+        return Err(ApiError::invalid(message));
+    }
     let newest = find(caller, name)?;
     let groups = asked.groups(newest)?;
     let query = TotalsQuery {
@@ -240,8 +249,8 @@ async fn answer(
         empty: is_single.then(|| Fold::new(newest.rule.aggregation)),
     };
     let table = MeterTable::new(totals, &asked);
-    if wants_csv(headers) {
-        return table.csv();
+    if is_csv {
+        return table.csv(is_safe);
     }
     Ok(Json(table).into_response())
 }

@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use domain::aggregation::Fold;
+use domain::export::make_safe;
 use domain::quantity::Total;
 use domain::range::TimeRange;
 use domain::window::Window;
@@ -84,17 +85,24 @@ impl MeterTable {
         }
     }
 
-    /// The rows as CSV.
-    pub(super) fn csv(&self) -> ApiResult<Response> {
+    /// The rows as CSV; with `is_safe` no text in it is one that spreadsheets run.
+    pub(super) fn csv(&self, is_safe: bool) -> ApiResult<Response> {
+        let text = |mut text: String| {
+            if is_safe {
+                make_safe(&mut text);
+            }
+            text
+        };
         let failed = |error: csv::Error| ApiError::internal(error);
         let mut writer = csv::Writer::from_writer(Vec::new());
         let fixed = ["window_start", "window_end"].map(str::to_owned);
-        let names = fixed.iter().chain(&self.names);
+        let names = self.names.iter().cloned().map(text);
+        let names = fixed.into_iter().chain(names);
         let value = "value".to_owned();
-        writer.write_record(names.chain([&value])).map_err(failed)?;
+        writer.write_record(names.chain([value])).map_err(failed)?;
         for row in &self.data {
             writer
-                .write_record(row.cells(&self.names))
+                .write_record(row.cells(&self.names, text))
                 .map_err(failed)?;
         }
         let bytes = writer
@@ -140,14 +148,14 @@ impl TableRow {
         (self.window_start, self.subject.as_deref(), &self.group_by)
     }
 
-    fn cells(&self, names: &[String]) -> Vec<String> {
+    fn cells(&self, names: &[String], text: impl Fn(String) -> String) -> Vec<String> {
         let instant = |at: Option<Timestamp>| at.map_or(String::new(), |at| at.to_string());
         let group = |name: &String| {
             let value = match name.as_str() {
                 "subject" => self.subject.clone(),
                 name => self.group_by.get(name).cloned().flatten(),
             };
-            value.unwrap_or_default()
+            text(value.unwrap_or_default())
         };
         let times = [instant(self.window_start), instant(self.window_end)];
         let groups = names.iter().map(group);

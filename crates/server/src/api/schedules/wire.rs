@@ -87,6 +87,7 @@ struct ScheduleRequestOut {
     format: FileFormat,
     #[schema(value_type = String)]
     packing: Packing,
+    csv_safe: bool,
     callback_url: Option<String>,
 }
 
@@ -157,6 +158,7 @@ impl ScheduleOut {
                 columns: parameters.columns,
                 format: parameters.format,
                 packing: parameters.packing,
+                csv_safe: parameters.csv_safe,
                 callback_url: new.callback_url,
             },
             period: PeriodOut::from(schedule.next),

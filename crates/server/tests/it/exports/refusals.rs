@@ -69,7 +69,7 @@ async fn bad_requests_are_refused_with_stable_codes_and_make_no_job() {
       packing: unknown variant `tar`, expected `zip` or `gzip` at line 1 column 53
     422 unprocessable: Failed to deserialize the JSON body into the target type:
       jobType: unknown field `jobType`, expected one of `from`, `to`, `asOf`, `kind`,
-      `organizations`, `meters`, `combined`, `columns`, `format`, `packing`,
+      `organizations`, `meters`, `combined`, `columns`, `format`, `packing`, `csvSafe`,
       `callbackUrl` at line 1 column 30
     400 invalid_export: combined: JOB_LEVEL has no such form
     422 unprocessable: Failed to deserialize the JSON body into the target type:

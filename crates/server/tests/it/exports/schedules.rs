@@ -79,6 +79,7 @@ async fn a_daily_schedule_makes_one_export_a_day_and_catches_up() {
         "callbackUrl": null,
         "columns": [],
         "combined": false,
+        "csvSafe": false,
         "format": "csv",
         "kind": "SUMMARY",
         "meters": [],

@@ -278,3 +278,28 @@ async fn a_parent_sees_the_sum_and_each_organization_its_own() {
         .await;
     assert_eq!(foreign.status, 404);
 }
+
+#[tokio::test]
+async fn texts_that_spreadsheets_run_get_an_apostrophe_where_csv_is_to_be_safe() {
+    let (server, key) = metered().await;
+    let rows = [
+        ("2026-06-01T10:00:00Z", "=s", "@r", "-2"),
+        ("2026-06-01T10:00:00Z", "s", "\tr", "3"),
+    ];
+    post(&server, &key, &rows).await;
+    let query = "sum/query?groupBy=subject&groupBy=region";
+    let plain = csv(&server, &key, query).await;
+    assert!(plain.contains(",=s,@r,-2\n"), "{plain}");
+    assert!(plain.contains(",s,\tr,3\n"), "{plain}");
+    let safe = csv(&server, &key, &format!("{query}&csvSafe=true")).await;
+    assert!(safe.contains(",'=s,'@r,-2\n"), "{safe}");
+    assert!(safe.contains(",s,'\tr,3\n"), "{safe}");
+    let path = format!("{PATH}/{query}&csvSafe=true");
+    let refused = server.get(&key, &path).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let expected = "csvSafe is true: expected false, or Accept: text/csv";
+    assert_eq!(refused.json()["detail"], expected);
+    let body = json!({"csvSafe": true}).to_string();
+    let refused = server.post(&key, &format!("{PATH}/sum/query"), &body).await;
+    assert_eq!(refused.status, 400, "{}", refused.body);
+}
