@@ -16,6 +16,7 @@ mod error;
 mod export;
 mod instance;
 mod key;
+mod known_usage;
 mod meter;
 mod open;
 mod organization;
@@ -45,6 +46,7 @@ pub use export::{
 };
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};
+pub use known_usage::KnownUsage;
 pub use meter::MeterRecord;
 pub use open::{BUSY_TIMEOUT_MS, Metadata, Options, Target};
 pub use organization::{

@@ -222,6 +222,11 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0011_meters_of_accounts.sql"),
         ),
         (
+            12,
+            "known usage",
+            include_str!("../migrations/0012_known_usage.sql"),
+        ),
+        (
             14,
             "requests",
             include_str!("../migrations/0014_requests.sql"),

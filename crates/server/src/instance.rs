@@ -1,13 +1,15 @@
 //! The right to keep the usage where several servers share one database.
 //!
 //! The file lock of the store settles it on one machine; the row in the database settles it
-//! between machines and tells servers without a store who keeps the usage.
+//! between machines and tells servers without a store who keeps the usage. Who holds the right also
+//! records which store it is and how far it goes, so that a lost or older folder is noticed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use metadata::{Instance, Metadata};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -18,12 +20,17 @@ use crate::store::Readings;
 const LEASE_MS: u32 = 30_000;
 /// Time between renewals.
 const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// Time between looks whether there is a newer sequence to record.
+const RECORD_EVERY: Duration = Duration::from_secs(1);
+/// Longest time one record may take, so that none keeps the right from its renewal.
+const RECORD_WAIT: Duration = Duration::from_secs(2);
 
 /// The right, renewed until it is given back.
 #[derive(Debug)]
 pub struct Lease {
     metadata: Metadata,
     held: Instance,
+    readings: Arc<dyn Readings>,
     renewing: JoinHandle<()>,
     ended: CancellationToken,
 }
@@ -45,6 +52,7 @@ impl Lease {
         let held = metadata
             .claim_instance(&owner, LEASE_MS, clock.now())
             .await?;
+        record(metadata, readings.as_ref()).await?;
         let ended = CancellationToken::new();
         let renewal = Renewal {
             metadata: metadata.clone(),
@@ -56,6 +64,7 @@ impl Lease {
         Ok(Some(Self {
             metadata: metadata.clone(),
             held,
+            readings: Arc::clone(readings),
             renewing,
             ended,
         }))
@@ -67,10 +76,22 @@ impl Lease {
         if self.renewing.await.is_err() {
             tracing::warn!("renewing the right to keep the usage ended early");
         }
+        if let Err(error) = record(&self.metadata, self.readings.as_ref()).await {
+            tracing::warn!("the newest sequence was not recorded: {error}");
+        }
         if let Err(error) = self.metadata.release_instance(&self.held).await {
             tracing::warn!("could not give back the right to keep the usage: {error}");
         }
     }
+}
+
+/// Records the store and its newest sequence; never an earlier one, as a damaged store shows.
+async fn record(metadata: &Metadata, readings: &dyn Readings) -> metadata::Result<()> {
+    let Some(store) = readings.store_id() else {
+        return Ok(());
+    };
+    let newest = readings.metrics().watermark;
+    metadata.record_usage(&store, newest).await
 }
 
 /// Host and folder: the same after a restart, so that a crash does not lock its server out.
@@ -91,11 +112,18 @@ struct Renewal {
 
 impl Renewal {
     async fn run(self, ended: CancellationToken) {
+        let mut renewed = Instant::now();
+        let (mut recorded, mut said) = (self.readings.metrics().watermark, false);
         while ended
-            .run_until_cancelled(tokio::time::sleep(RENEW_EVERY))
+            .run_until_cancelled(tokio::time::sleep(RECORD_EVERY))
             .await
             .is_some()
         {
+            self.record_newer(&mut recorded, &mut said).await;
+            if renewed.elapsed() < RENEW_EVERY {
+                continue;
+            }
+            renewed = Instant::now();
             let now = self.clock.now();
             match self
                 .metadata
@@ -106,6 +134,27 @@ impl Renewal {
                 Err(metadata::Error::InUse { holder }) => return self.lost(&holder),
                 Err(error) => tracing::warn!("the right to keep the usage not renewed: {error}"),
             }
+        }
+    }
+
+    /// Records the newest sequence when it is another than the last recorded one; says once that
+    /// it cannot.
+    async fn record_newer(&self, recorded: &mut u64, said: &mut bool) {
+        let newest = self.readings.metrics().watermark;
+        if newest == *recorded {
+            return;
+        }
+        let recording = record(&self.metadata, self.readings.as_ref());
+        let failure = match tokio::time::timeout(RECORD_WAIT, recording).await {
+            Ok(Ok(())) => {
+                (*recorded, *said) = (newest, false);
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("the database took more than {RECORD_WAIT:?}"),
+        };
+        if !std::mem::replace(said, true) {
+            tracing::warn!("the newest sequence was not recorded: {failure}");
         }
     }
 

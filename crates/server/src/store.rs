@@ -1,7 +1,7 @@
 //! The usage store behind the routes: the embedded one, or none where another server has it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use domain::event::{Event, Refusal};
 use domain::ids::OrganizationId;
 use domain::kind::Kind;
 use domain::meter::ReadingRule;
-use metadata::{Account, ControlSnapshot, Metadata, PAGE_LIMIT_MAX, PageRequest};
+use metadata::{Account, ControlSnapshot, KnownUsage, Metadata, PAGE_LIMIT_MAX, PageRequest};
+use usage::disk::Disk;
 use usage::disk::real::RealDisk;
 use usage::manifest::{Counters, Layout};
 use usage::metrics::Metrics;
@@ -31,6 +32,9 @@ pub trait Readings: Send + Sync + std::fmt::Debug {
 
     /// Why the store refuses writes; `None` while it takes them.
     fn read_only_reason(&self) -> Option<String>;
+
+    /// Identity of the store; `None` where another server has it.
+    fn store_id(&self) -> Option<String>;
 
     /// Conservation counters by organization id or `unattributed`.
     fn counters(&self) -> BTreeMap<String, Counters>;
@@ -56,6 +60,10 @@ impl Readings for EmbeddedStore {
 
     fn read_only_reason(&self) -> Option<String> {
         Self::read_only_reason(self)
+    }
+
+    fn store_id(&self) -> Option<String> {
+        Some(Self::store_id(self))
     }
 
     fn counters(&self) -> BTreeMap<String, Counters> {
@@ -97,6 +105,9 @@ impl Opened {
 }
 
 /// Opens the store the configuration names.
+///
+/// Fails where the folder holds no store or another one than the database knows usage of; one that
+/// ends before what the database knows is opened as damaged.
 pub async fn open(config: &Config, metadata: &Metadata) -> anyhow::Result<Opened> {
     let data_dir = config.server.data_dir.clone();
     if config.store.mode == StoreMode::None {
@@ -107,11 +118,40 @@ pub async fn open(config: &Config, metadata: &Metadata) -> anyhow::Result<Opened
         return Ok(Opened::new(Arc::new(NoStore { data_dir, owner })));
     }
     let layout = layout(metadata).await?;
+    let known = metadata.known_usage().await?;
     let open = move || {
-        let options = Options::new(data_dir.join("usage"));
-        EmbeddedStore::open(options, Arc::new(RealDisk), layout)
+        let mut options = Options::new(data_dir.join("usage"));
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let found = EmbeddedStore::identity_in(&disk, &options.folder)?;
+        check_known(&options.folder, found, &known)?;
+        options.durable_through = known.durable_through;
+        anyhow::Ok(EmbeddedStore::open(options, disk, layout)?)
     };
     Ok(Opened::new(tokio::task::spawn_blocking(open).await??))
+}
+
+/// Refuses a folder that is not the store whose usage the database knows.
+fn check_known(folder: &Path, found: Option<String>, known: &KnownUsage) -> anyhow::Result<()> {
+    let through = known.durable_through;
+    let is_known = match (&found, &known.store) {
+        (Some(found), Some(known)) => found == known,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    if through == 0 || is_known {
+        return Ok(());
+    }
+    let found = found.map_or("no store".to_owned(), |found| format!("store {found}"));
+    let expected = known
+        .store
+        .as_deref()
+        .unwrap_or("whose name it does not know");
+    anyhow::bail!(
+        "{} holds {found}: expected store {expected}, of which the database knows events up to \
+         sequence {through}; put that folder back, or run `tallyport serve --accept-usage-loss` \
+         once to go on without them",
+        folder.display()
+    )
 }
 
 /// The readings and paths of every account's meters.
@@ -178,6 +218,10 @@ impl Readings for NoStore {
     }
 
     fn read_only_reason(&self) -> Option<String> {
+        None
+    }
+
+    fn store_id(&self) -> Option<String> {
         None
     }
 

@@ -1,6 +1,7 @@
 //! The embedded store: one process, one folder, both traits.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -71,6 +72,17 @@ impl EmbeddedStore {
             threads,
             lock,
         }))
+    }
+
+    /// Identity of the store in a folder, 32 hexadecimal digits; `None` where there is none.
+    pub fn identity_in(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Option<String>> {
+        let manifest = crate::manifest::file::load(disk, folder)?;
+        Ok(manifest.map(|manifest| manifest.store))
+    }
+
+    /// Identity of this store.
+    pub fn store_id(&self) -> String {
+        hex(&self.shared.identity.store)
     }
 
     /// Declares which readings and paths get columns; segments are rewritten in the background.
@@ -235,7 +247,7 @@ impl Intake for EmbeddedStore {
     }
 
     async fn identity(&self) -> Result<String> {
-        Ok(hex(&self.shared.identity.store))
+        Ok(self.store_id())
     }
 }
 

@@ -109,7 +109,8 @@ stories! {
         a_callback_is_written_with_the_end_it_tells_about
         a_late_sender_settles_nothing
         a_dead_host_with_thousands_of_messages_delays_nobody
-        one_process_at_a_time_holds_the_data_directory;
+        one_process_at_a_time_holds_the_data_directory
+        the_newest_sequence_of_a_store_is_known_until_it_is_forgotten;
     webhooks:
         an_end_is_told_to_the_organization_and_those_above_it
         a_callback_is_signed_where_the_organization_has_a_secret

@@ -239,3 +239,28 @@ pub(crate) async fn one_process_at_a_time_holds_the_data_directory(metadata: Met
         .unwrap();
     assert_eq!(third.epoch, 3);
 }
+
+pub(crate) async fn the_newest_sequence_of_a_store_is_known_until_it_is_forgotten(
+    metadata: Metadata,
+) {
+    let known = async || {
+        let known = metadata.known_usage().await.unwrap();
+        (known.store, known.durable_through)
+    };
+    assert_eq!(known().await, (None, 0));
+    metadata.record_usage("a", 0).await.unwrap();
+    metadata.record_usage("b", 0).await.unwrap();
+    assert_eq!(
+        known().await,
+        (Some("b".to_owned()), 0),
+        "nothing is lost with an empty one"
+    );
+    for (store, sequence) in [("b", 7), ("b", 5), ("a", 9)] {
+        metadata.record_usage(store, sequence).await.unwrap();
+        assert_eq!(known().await, (Some("b".to_owned()), 7));
+    }
+    metadata.forget_usage(at(0)).await.unwrap();
+    assert_eq!(known().await, (None, 0));
+    metadata.record_usage("a", 3).await.unwrap();
+    assert_eq!(known().await, (Some("a".to_owned()), 3));
+}

@@ -6,12 +6,18 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
 use crate::bootstrap::FirstAdmin;
-use crate::run::{Running, start};
+use crate::config::Config;
+use crate::run::{Running, create_data_dir, open_metadata, start};
 use crate::{clock::Clock, log};
 
 /// Options of `tallyport serve`.
 #[derive(Debug, Args)]
-pub struct Serve {}
+pub struct Serve {
+    /// Go on with whatever usage is there, although the database knows of more: for one start,
+    /// after a folder that cannot be restored.
+    #[arg(long)]
+    accept_usage_loss: bool,
+}
 
 impl Serve {
     /// Runs the command.
@@ -20,6 +26,9 @@ impl Serve {
         log::start(&config.log)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        if self.accept_usage_loss {
+            accept_loss(&config).await?;
+        }
         let running = start(config, Clock::system()).await?;
         announce(&running, global.json);
         tokio::select! {
@@ -28,6 +37,18 @@ impl Serve {
         }
         running.stop().await
     }
+}
+
+/// Lets the next start take the usage that is there for complete.
+async fn accept_loss(config: &Config) -> anyhow::Result<()> {
+    create_data_dir(&config.server)?;
+    let metadata = open_metadata(config).await?;
+    let known = metadata.known_usage().await?;
+    metadata.forget_usage(Clock::system().now()).await?;
+    metadata.close().await;
+    let (through, store) = (known.durable_through, known.store.unwrap_or_default());
+    tracing::warn!("usage of store {store} up to sequence {through} is no longer expected");
+    Ok(())
 }
 
 fn announce(running: &Running, json: bool) {

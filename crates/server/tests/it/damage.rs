@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use metadata::Role;
+use metadata::{Metadata, Role};
 use serde_json::{Value, json};
+use server::clock::Clock;
+use server::config::Config;
+use server::run::start;
 
 use crate::exports::{analyst, ask, january, path};
 use crate::harness::TestServer;
@@ -163,4 +166,72 @@ async fn a_damaged_journal_answers_no_smaller_numbers_and_all_goes_on_after_its_
         1,
         "none of them is the schedule's"
     );
+}
+
+/// What a start that fails says.
+async fn refused(config: &Config) -> String {
+    let started = start(config.clone(), Clock::system()).await;
+    started.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn a_folder_without_the_store_that_the_database_knows_keeps_the_server_from_starting() {
+    let (server, key) = analyst().await;
+    let config = server.app().config.clone();
+    let _folder = server.stop().await;
+    let other = TestServer::start().await;
+    let other_dir = other.data_dir();
+    let _other_folder = other.stop().await;
+    let data_dir = &config.server.data_dir;
+    let (usage, aside) = (data_dir.join("usage"), data_dir.join("aside"));
+
+    std::fs::rename(&usage, &aside).unwrap();
+    let said = refused(&config).await;
+    assert!(
+        said.contains("usage holds no store: expected store "),
+        "{said}"
+    );
+    assert!(said.contains("events up to sequence 3"), "{said}");
+    assert!(said.contains("serve --accept-usage-loss"), "{said}");
+    assert!(!usage.exists(), "nothing was created");
+    std::fs::rename(other_dir.join("usage"), &usage).unwrap();
+    let said = refused(&config).await;
+    assert!(said.contains("usage holds store "), "{said}");
+
+    // The loss is accepted: the other store is taken for complete from now on.
+    let database = metadata::Options::file(data_dir.join("metadata.sqlite"));
+    let metadata = Metadata::open(database).await.unwrap();
+    metadata
+        .forget_usage("2026-06-01T12:00:00Z".parse().unwrap())
+        .await
+        .unwrap();
+    metadata.close().await;
+    start(config.clone(), Clock::system())
+        .await
+        .unwrap()
+        .stop()
+        .await
+        .unwrap();
+    drop(key);
+}
+
+#[tokio::test]
+async fn a_journal_cut_at_a_frame_is_noticed_by_what_the_database_knows() {
+    let (server, key) = analyst().await;
+    let before = made(&server, &key, &january("SUMMARY")).await;
+    send(&server, &["d-1", "d-2"]).await;
+    let after = made(&server, &key, &january("SUMMARY")).await;
+    let aside = tempfile::tempdir().unwrap();
+    let sound = usage_now(&server, aside.path());
+    server.advance(2 * 24 * 3_600);
+    let server = server
+        .restart(|data_dir| {
+            put_back(&sound, data_dir);
+            let path = data_dir.join("usage/journal/000000000001.journal");
+            let mut journal = std::fs::read(&path).unwrap();
+            journal.truncate(frames(&journal)[1]);
+            std::fs::write(&path, journal).unwrap();
+        })
+        .await;
+    check_damaged(&server, &key, &before, &after).await;
 }
