@@ -38,7 +38,9 @@ pub use detail::{
 };
 pub use double::write_double;
 pub use form::{Cell, DECIMAL_DIGITS, Form, Value};
-pub use job_level::{JobCell, JobLevelPlan, JobRead, JobRow, ProcessCell, ProcessDay, ProcessDays};
+pub use job_level::{
+    JobCell, JobLevelPlan, JobRead, JobRow, OtherRule, ProcessCell, ProcessDay, ProcessDays,
+};
 pub use ledger::{DayLine, Ledger, UsageRead};
 pub use linked::{Child, FEE_PRICE, LinkedMeter, RollUps, roll_up_meter};
 pub use parameters::{FileFormat, Packing, Parameters};
@@ -50,8 +52,9 @@ pub use usage::{
     UsageCell, UsageKey, UsageMeter, UsagePlan, UsageRow, UsageSums, UsageTotals, usage_columns,
 };
 
-/// Version of the layouts below: it changes with any byte of any file.
-pub const LAYOUT_VERSION: u32 = 1;
+/// Version of the layouts below: it changes with any byte of any file. FORMAT.md lists what each
+/// changed.
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -224,8 +224,8 @@ impl Worker {
         Ok(jobs)
     }
 
-    /// Step 2: takes the next job, whose watermark and versions are pinned unless an earlier claim
-    /// has done so.
+    /// Step 2: takes the next job, whose watermark is pinned unless an earlier claim has done so.
+    /// It is made in the versions of this release, whatever release began it.
     pub async fn claim(&self) -> Result<Option<Claimed>> {
         let now = (self.clock)();
         let as_of = AsOf {

@@ -80,9 +80,9 @@ words! {
 pub struct Pins {
     /// The watermark it reads at. Its time dates the archive's entries and ends zero rows.
     pub as_of: AsOf,
-    /// Version of the columns.
+    /// Version of the columns and their rules, as the last claim's worker makes them.
     pub layout_version: u32,
-    /// Version of the archive format.
+    /// Version of the archive format, likewise.
     pub archive_version: u32,
 }
 

@@ -1,5 +1,7 @@
 //! Job-level reports: one line per event, or per process and day.
 
+mod others;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,12 +12,14 @@ use super::control::Control;
 use super::double::write_double;
 use super::scope::{self, Coverage};
 use super::{ExportRequest, PlanError, utc_date};
-use crate::aggregation::Aggregation;
 use crate::dimension::Dimension;
 use crate::ids::{MeterId, OrganizationId};
-use crate::meter::{JobLevelLayout, Meter, ReadingRule};
+use crate::meter::{JobLevelLayout, Meter};
 use crate::quantity::{Amount, Quantity, Total};
 use crate::tree::Scope;
+
+pub use others::OtherRule;
+use others::others;
 
 /// What a cell of a report with one line per event holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,9 +195,9 @@ pub struct JobRead<'c> {
     pub scope: Scope,
     /// The meter version.
     pub meter: &'c Meter,
-    /// What other meters read of the same event type: an event one of them finds a value in, and
-    /// this one does not, is no job of this one.
-    pub others: Vec<&'c ReadingRule>,
+    /// What other meters read of the same event type: an event one of them finds a value in while
+    /// it is in force, and this one does not, is no job of this one.
+    pub others: Vec<OtherRule<'c>>,
 }
 
 impl<'c> JobLevelPlan<'c> {
@@ -306,20 +310,6 @@ fn reads<'c>(
     reads
         .filter(|read| !read.scope.entries().is_empty())
         .collect()
-}
-
-/// The rules of other meters that look for values in the same events; those that only count find
-/// something everywhere.
-fn others<'c>(control: &'c Control, meter: &Meter) -> Vec<&'c ReadingRule> {
-    let values = control.meters.iter().filter(|other| {
-        other.id != meter.id
-            && other.rule.event_type == meter.rule.event_type
-            && other.rule.aggregation != Aggregation::Count
-    });
-    let mut rules: Vec<_> = values.map(|other| &other.rule).collect();
-    rules.sort_by_cached_key(|rule| rule.key());
-    rules.dedup_by_key(|rule| rule.key());
-    rules
 }
 
 /// One event as read.

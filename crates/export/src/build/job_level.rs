@@ -142,7 +142,9 @@ impl<'p, 'c> Cursor<'p, 'c> {
                 };
                 let rule = &next.meter.rule;
                 let own = [Some(rule.clone()), rule.matching()].into_iter().flatten();
-                let rules = own.chain(next.others.iter().copied().cloned()).collect();
+                let rules = own
+                    .chain(next.others.iter().map(|other| other.rule.clone()))
+                    .collect();
                 self.read = Some((next, build.scan(next, dimensions, rules)?));
                 // Texts told apart would all have to be kept for a second count.
                 let is_number = !rule.aggregation.reads_text();
@@ -187,13 +189,16 @@ impl<'p, 'c> Cursor<'p, 'c> {
 }
 
 /// Whether an event without a reading belongs to the meter all the same: its filters let it pass,
-/// and no other meter finds a value there.
+/// and no other meter that is in force at its time finds a value there.
 fn is_job_without(read: &JobRead<'_>, batch: &Batch, index: usize) -> bool {
     let is_read =
         |rule: usize| batch.quantity(index, rule).is_some() || batch.text(index, rule).is_some();
     let is_filtered = !read.meter.rule.filters.is_empty();
-    let others = 1 + usize::from(is_filtered);
-    (!is_filtered || is_read(1)) && !(others..others + read.others.len()).any(is_read)
+    let first = 1 + usize::from(is_filtered);
+    let time = batch.time(index);
+    let mut others = (first..).zip(&read.others);
+    (!is_filtered || is_read(1))
+        && !others.any(|(rule, other)| other.is_in_force(time) && is_read(rule))
 }
 
 /// One row of a scan, whose first rule is the meter's.

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use domain::export::{AsOf, LAYOUT_VERSION};
 use export::Error;
 use export::build::Gauge;
-use metadata::ExportStatus;
+use metadata::{Claim, ExportStatus, Lane, Pins};
 use sha2::{Digest, Sha256};
 
 use domain::ids::ExportId;
@@ -163,6 +164,40 @@ async fn a_job_that_ends_every_worker_is_given_up() {
     assert_eq!(ended.status, ExportStatus::Failed);
     let message = ended.error_message.unwrap();
     assert!(message.starts_with("5 workers in a row"), "{message}");
+}
+
+#[tokio::test]
+async fn a_job_an_older_release_left_unfinished_is_made_in_the_layout_of_this_one() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    let as_of = AsOf {
+        sequence: 10,
+        revision: world.metadata.control_revision().await.unwrap(),
+        time: world.now(),
+    };
+    let older = Claim {
+        worker: "older".into(),
+        pins: Pins {
+            layout_version: LAYOUT_VERSION - 1,
+            ..export::request::pins(as_of)
+        },
+        lease_ms: 1_000,
+        lane: Lane::Ordinary,
+    };
+    let claimed = world.metadata.claim_export(&older, world.now()).await;
+    assert_eq!(claimed.unwrap().unwrap().pins, older.pins);
+    world.take(&usage(10, 20)).await;
+    world.pass(LEASE_SECONDS + 1);
+    assert_eq!(world.worker(1).tick().await.unwrap(), Some(export));
+
+    let ended = world.export(export).await;
+    assert_eq!(ended.status, ExportStatus::Success, "{ended:?}");
+    assert_eq!(ended.pins, Some(export::request::pins(as_of)));
+    let manifest = world.artifacts.manifest(export).await.unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["layout"], LAYOUT_VERSION);
+    assert_eq!(manifest["asOf"]["sequence"], 10, "the watermark stays");
 }
 
 #[tokio::test]

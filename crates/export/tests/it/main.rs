@@ -19,5 +19,6 @@ mod scope;
 mod stopped;
 mod story;
 mod trouble;
+mod versions;
 mod webhooks;
 mod world;

@@ -16,8 +16,9 @@ const EXPRESS_MEMORY_MICROS: i64 = 60_000_000;
 impl Metadata {
     /// Takes the next export of a lane: new ones and those whose lease lapsed.
     ///
-    /// The pins of the first claim are kept by every later one, and so is a watermark that was
-    /// asked for.
+    /// The watermark of the first claim is kept by every later one, and so is one that was asked
+    /// for. The versions are those the claiming worker makes: an export left unfinished by an older
+    /// release is made anew in them.
     pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
         let mut transaction = self.database.begin().await?;
         transaction.lock("exports").await?;
@@ -35,8 +36,7 @@ impl Metadata {
                  as_of_sequence = coalesce(as_of_sequence, $4),
                  as_of_revision = coalesce(as_of_revision, $5),
                  as_of_time = coalesce(as_of_time, $6),
-                 layout_version = coalesce(layout_version, $7),
-                 archive_version = coalesce(archive_version, $8),
+                 layout_version = $7, archive_version = $8,
                  progress_percent = 0, progress_rows = 0, updated_at = $9
              WHERE id = $1 AND (status = 'CREATED'
                  OR (status = 'PROCESSING' AND lease_expires_at <= $9))

@@ -256,7 +256,9 @@ pub(crate) async fn a_stale_worker_settles_nothing(metadata: Metadata) {
     assert!(again.is_err(), "an end is an end");
 }
 
-pub(crate) async fn watermark_and_versions_are_pinned_at_the_first_claim(metadata: Metadata) {
+pub(crate) async fn a_watermark_is_pinned_at_the_first_claim_and_versions_at_each(
+    metadata: Metadata,
+) {
     let world = World::create(metadata).await;
     let id = insert(&world, world.sub, 0).await;
     let created = world.metadata.find_export(id).await.unwrap().unwrap();
@@ -283,7 +285,15 @@ pub(crate) async fn watermark_and_versions_are_pinned_at_the_first_claim(metadat
     let second = world.metadata.claim_export(&later, at(2)).await.unwrap();
     let second = second.unwrap();
     assert_eq!(second.export.id, id);
-    assert_eq!(second.pins, pins(1));
+    let made = Pins {
+        layout_version: 2,
+        archive_version: 3,
+        ..pins(1)
+    };
+    assert_eq!(
+        second.pins, made,
+        "what this worker makes, at the first point"
+    );
     assert_eq!(second.fence, first.fence + 1);
 }
 

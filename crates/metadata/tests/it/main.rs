@@ -88,7 +88,7 @@ stories! {
         exports_of_our_own_api_take_no_room_at_the_vendors_door
         a_row_of_every_kind_takes_every_status
         a_stale_worker_settles_nothing
-        watermark_and_versions_are_pinned_at_the_first_claim
+        a_watermark_is_pinned_at_the_first_claim_and_versions_at_each
         a_watermark_that_is_asked_for_comes_with_its_time
         claims_are_fair_between_organizations
         parallel_workers_never_share_an_export
