@@ -95,6 +95,7 @@ pub fn control(snapshot: &ControlSnapshot) -> Result<Control> {
     let organization = |each: &metadata::SnapshotOrganization| Organization {
         id: each.id,
         kind: each.kind,
+        archived_at: each.archived_at,
         versions: each.versions.iter().map(version).collect(),
     };
     let mut organizations: Vec<_> = snapshot.organizations().iter().map(organization).collect();

@@ -33,6 +33,8 @@ pub struct Organization {
     pub id: OrganizationId,
     /// Place in the tree.
     pub kind: OrganizationKind,
+    /// When it was archived.
+    pub archived_at: Option<Timestamp>,
     /// What changes about it: by time, without gaps, from the beginning to the end of time.
     pub versions: Vec<OrganizationVersion>,
 }
@@ -61,9 +63,39 @@ impl Organization {
             .expect("an organization has a version for every instant")
     }
 
-    /// The billing period a day lies in.
+    /// The billing period a day lies in, by the billing days that hold on that day.
     pub fn billing_period(&self, date: Date) -> BillingPeriod {
         self.on(date).billing.around(date)
+    }
+
+    /// The billing periods of the days from `first` to `end`, each with the first day that lies in
+    /// it: later than its start where the billing days changed meanwhile.
+    pub(crate) fn billing_periods(
+        &self,
+        first: Date,
+        end: Timestamp,
+    ) -> Vec<(Date, BillingPeriod)> {
+        let mut period = self.billing_period(first);
+        let mut start = first;
+        while let Ok(before) = start.yesterday()
+            && start > period.start
+            && self.billing_period(before) == period
+        {
+            start = before;
+        }
+        let mut periods = vec![(start, period)];
+        let mut date = first;
+        while let Ok(next) = date.tomorrow()
+            && midnight(next) < end
+        {
+            date = next;
+            let of_day = self.billing_period(date);
+            if of_day != period {
+                period = of_day;
+                periods.push((date, period));
+            }
+        }
+        periods
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ids::{MeterId, OrganizationId};
 use crate::quantity::{Amount, PLACES, Quantity, Total};
 use crate::range::TimeRange;
 use crate::rate::RateKind;
-use crate::tree::OrganizationKind;
+use crate::tree::{Edge, OrganizationKind};
 
 /// A meter of linked organizations, which reads no events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,8 @@ impl RollUps {
 
 /// The fee rows of a parent whose own rows are seen in `visible`, within the days of `range`.
 ///
-/// A child counts on the first day of each billing period or on the day it came, once a period.
+/// A child counts on the first day of each billing period or on the day it came, once a period, as
+/// long as it is not archived; so in periods to come as well.
 pub(crate) fn fee_rows<'c>(
     control: &'c Control,
     parent: &'c Organization,
@@ -190,39 +191,67 @@ fn fee_days(
 }
 
 /// The first instant each child of a kind was there in each billing period that touches `range`.
+///
+/// An archived child is there no longer. In a period that changed billing days cut short at its
+/// start, those that were there already owe nothing.
 fn fees_due(
     control: &Control,
     parent: &Organization,
     kind: OrganizationKind,
     range: TimeRange,
 ) -> Vec<(Timestamp, OrganizationId)> {
-    let is_kind = |id| {
-        let child = control.organization(id);
-        child.is_some_and(|child| child.kind == kind)
+    let stays = stays(control, parent, kind);
+    let (false, Some(start), Some(end)) = (stays.is_empty(), range.start, range.end) else {
+        return Vec::new();
     };
-    let edges = control.edges.iter().filter(|edge| edge.parent == parent.id);
-    let edges: Vec<_> = edges.filter(|edge| is_kind(edge.child)).collect();
+    let periods = parent.billing_periods(utc_date(start), end);
+    let ends = periods.iter().skip(1).map(|(first, _)| midnight(*first));
+    let ends = ends.chain([end]);
     let mut due = Vec::new();
-    let (Some(start), Some(end)) = (range.start, range.end) else {
-        return due;
-    };
-    let mut period = parent.billing_period(utc_date(start));
-    while midnight(period.start) < end {
-        let days = TimeRange::between(midnight(period.start), midnight(period.end));
+    for ((first_day, period), end) in periods.iter().zip(ends) {
+        let days = TimeRange::between(midnight(*first_day), end);
         let mut came = BTreeMap::new();
-        for edge in &edges {
-            let there = edge.valid.intersect(&days);
+        for (child, stay) in &stays {
+            let there = stay.intersect(&days);
             if let Some(first) = there.start.filter(|_| !there.is_empty()) {
-                let earliest = came.entry(edge.child).or_insert(first);
+                let earliest = came.entry(*child).or_insert(first);
                 *earliest = first.min(*earliest);
             }
         }
-        due.extend(came.into_iter().map(|(child, first)| (first, child)));
-        let next = parent.billing_period(period.end);
-        if next.start <= period.start {
-            break;
+        if *first_day > period.start {
+            came.retain(|child, _| !was_there(&stays, *child, midnight(*first_day)));
         }
-        period = next;
+        due.extend(came.into_iter().map(|(child, first)| (first, child)));
     }
     due
+}
+
+/// When organizations of a kind lay right under `parent` and were not archived.
+fn stays(
+    control: &Control,
+    parent: &Organization,
+    kind: OrganizationKind,
+) -> Vec<(OrganizationId, TimeRange)> {
+    let edges = control.edges.iter().filter(|edge| edge.parent == parent.id);
+    let stay = |edge: &Edge| {
+        let child = control.organization(edge.child)?;
+        let live = TimeRange {
+            start: None,
+            end: child.archived_at,
+        };
+        (child.kind == kind).then(|| (child.id, edge.valid.intersect(&live)))
+    };
+    edges.filter_map(stay).collect()
+}
+
+/// Whether an organization was there right before an instant.
+fn was_there(
+    stays: &[(OrganizationId, TimeRange)],
+    child: OrganizationId,
+    instant: Timestamp,
+) -> bool {
+    let mut stays = stays.iter().filter(|(id, _)| *id == child);
+    stays.any(|(_, stay)| {
+        stay.start.is_none_or(|start| start < instant) && stay.end.is_none_or(|end| end >= instant)
+    })
 }

@@ -71,6 +71,18 @@ impl Story {
                     parent: organization_id(parent),
                     valid: range(rest),
                 }),
+                ["archive", organization, time] => {
+                    story.known(organization).archived_at = Some(instant(time));
+                }
+                ["bill", organization, day, "since", time] => {
+                    let since = instant(time);
+                    let versions = &mut story.known(organization).versions;
+                    let mut version = versions.last().unwrap().clone();
+                    versions.last_mut().unwrap().valid.end = Some(since);
+                    version.valid = TimeRange::since(since);
+                    version.billing.anchor_day = day.parse().unwrap();
+                    versions.push(version);
+                }
                 ["meter", rest @ ..] => story.meter(rest),
                 ["rate", rest @ ..] => story.rate(rest),
                 ["use", organization, meter, time, quantity] => story.events.push((
@@ -84,6 +96,12 @@ impl Story {
         }
         story.control.organizations.sort_by_key(|each| each.id);
         story
+    }
+
+    fn known(&mut self, letter: &str) -> &mut Organization {
+        let id = organization_id(letter);
+        let mut all = self.control.organizations.iter_mut();
+        all.find(|organization| organization.id == id).unwrap()
     }
 
     fn organization(&mut self, words: &[&str]) {
@@ -101,6 +119,7 @@ impl Story {
         self.control.organizations.push(Organization {
             id: organization_id(words[0]),
             kind,
+            archived_at: None,
             versions: vec![OrganizationVersion {
                 valid: TimeRange::ALWAYS,
                 name: format!("Org {}", words[0]),

@@ -146,3 +146,79 @@ fn a_fee_is_seen_by_whoever_sees_the_parent_when_it_is_due() {
         &["1 B sub-fee 1 6 6", "10 B sub-fee 1 6 6"],
     );
 }
+
+/// The fee rows of A between two days.
+fn fees(story: &str, first: &str, last: &str) -> Vec<String> {
+    let request = Story::request("A", first, last, false);
+    Story::read(story).rows(&request, |row| {
+        let count = row.usage.unwrap().fixed(0);
+        format!("{} {} {count}", row.date, letter(row.meter_id.as_str()))
+    })
+}
+
+#[test]
+fn an_archived_organization_pays_in_no_period_that_begins_later() {
+    let story = "
+        org A production 10
+        org B sub
+        org C sub
+        org D sandbox
+        under B A
+        under C A
+        under D A since 2013-01-20
+        archive B 2013-01-12T08:00
+        archive C 2013-02-10
+        archive D 2013-01-15";
+    assert_eq!(
+        fees(story, "2013-01-01", "2013-04-30"),
+        ["2013-01-10 sub-fee 2"],
+        "C left as its period began, D before it came"
+    );
+    let stays = story.replace("archive C 2013-02-10", "archive C 2013-02-10T00:01");
+    assert_eq!(
+        fees(&stays, "2013-01-01", "2013-04-30"),
+        ["2013-01-10 sub-fee 2", "2013-02-10 sub-fee 1"]
+    );
+}
+
+#[test]
+fn a_period_cut_by_changed_billing_days_costs_only_those_who_come_in_it() {
+    let story = "
+        org A production
+        org B sub
+        org C sub
+        org D sub
+        under B A
+        under C A until 2013-01-12
+        under C A since 2013-01-25
+        under D A since 2013-01-20
+        bill A 15 since 2013-01-20";
+    let all = [
+        "2013-01-01 sub-fee 2",
+        "2013-01-20 sub-fee 1",
+        "2013-01-25 sub-fee 1",
+        "2013-02-15 sub-fee 3",
+    ];
+    assert_eq!(fees(story, "2013-01-01", "2013-03-01"), all);
+    // Whatever the range: a day has the same row in every file that holds it.
+    assert_eq!(fees(story, "2013-01-01", "2013-01-19"), all[..1]);
+    assert_eq!(fees(story, "2013-01-18", "2013-01-24"), all[1..2]);
+    assert_eq!(fees(story, "2013-01-22", "2013-02-20"), all[2..]);
+}
+
+#[test]
+fn fees_of_periods_to_come_stand_in_a_range_that_reaches_them() {
+    let story = "
+        org A production
+        org B sub
+        under B A";
+    // The watermark of these tests is the first of January 2014.
+    assert_eq!(
+        fees(story, "2013-12-31", "2014-03-31"),
+        [
+            "2014-01-01 sub-fee 1",
+            "2014-02-01 sub-fee 1",
+            "2014-03-01 sub-fee 1"
+        ]
+    );
+}
