@@ -331,7 +331,7 @@ impl<'c> MeterDetails<'c> {
 
     /// The lines by day, group and tier; those without usage are left out.
     pub fn lines(mut self) -> Result<Vec<DetailLine<'c>>, PlanError> {
-        for line in self.ledger.lines(&self.visible)? {
+        for line in self.ledger.lines(&self.visible, &self.visible)? {
             for part in line.parts {
                 self.add_part(line.meter, line.date, vec![None; self.keys], part)?;
             }

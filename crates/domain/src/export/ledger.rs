@@ -4,6 +4,8 @@
 //! everything that decides a price is constant. Tiers accumulate with usage, so the worth of such a
 //! stretch depends only on what was used before it and in it: totals by day are enough.
 
+mod day;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
@@ -12,13 +14,15 @@ use jiff::civil::Date;
 use super::control::{Control, Organization, PriceList};
 use super::{AsOf, PlanError, day_after, midnight, utc_date};
 use crate::aggregation::Fold;
-use crate::billing::BillingPeriod;
 use crate::ids::MeterId;
 use crate::meter::Meter;
 use crate::quantity::{Amount, Quantity, Total};
 use crate::range::TimeRange;
 use crate::rate::{Rate, RateKind, TierPart};
 use crate::tree::Scope;
+use day::{Day, Used};
+
+pub(super) use day::parts;
 
 /// Totals by UTC day to ask the store for.
 #[derive(Debug, Clone)]
@@ -55,6 +59,8 @@ pub struct Ledger<'c> {
     prices: PriceList<'c>,
     range: TimeRange,
     days: BTreeMap<(MeterId, Date), Vec<Stretch<'c>>>,
+    /// The days on which meters that print zeros have a row without usage.
+    zero_days: Option<TimeRange>,
 }
 
 /// Usage of a day between two cuts.
@@ -62,15 +68,24 @@ pub struct Ledger<'c> {
 struct Stretch<'c> {
     start: Timestamp,
     meter: &'c Meter,
-    /// What was read; `None` for a day on which nothing was used.
+    /// What was read; `None` where nothing was used.
     fold: Option<Fold>,
 }
 
-/// What a meter has used of its tiers.
-#[derive(Debug, Clone, Copy)]
-struct Used {
-    period: BillingPeriod,
-    usage: Total,
+impl<'c> Stretch<'c> {
+    fn empty(start: Timestamp, meter: &'c Meter) -> Self {
+        Self {
+            start,
+            meter,
+            fold: None,
+        }
+    }
+
+    /// Usage in readings.
+    fn usage(&self) -> Total {
+        let value = self.fold.as_ref().and_then(Fold::value);
+        value.unwrap_or(Total::ZERO)
+    }
 }
 
 impl<'c> UsageRead<'c> {
@@ -102,6 +117,7 @@ impl<'c> Ledger<'c> {
             prices: PriceList::new(&control.rates, RateKind::Ipu, organization.id),
             range,
             days: BTreeMap::new(),
+            zero_days: None,
         }
     }
 
@@ -182,72 +198,109 @@ impl<'c> Ledger<'c> {
         let (meter, start) = read.stretch(meter, day);
         let stretches = self.days.entry((meter.id, utc_date(day))).or_default();
         stretches.push(Stretch {
-            start,
-            meter,
             fold: Some(fold),
+            ..Stretch::empty(start, meter)
         });
     }
 
-    /// Adds an empty day wherever a meter that prints zeros has none, from the first day asked for
-    /// to that of `as_of`; [`Self::lines`] shows those of meters in use.
+    /// Gives meters that print zeros a line on every day, from the first asked for to that of
+    /// `as_of`; [`Self::lines`] shows those of meters in use.
     pub fn fill_zero_days(&mut self, as_of: AsOf) {
-        let in_use: BTreeSet<_> = self.days.keys().map(|(meter, _)| *meter).collect();
-        let zero = self.meters.iter().filter(|meter| meter.zero_rows);
-        let zero: Vec<_> = zero.filter(|meter| in_use.contains(&meter.id)).collect();
         let end = self.range.end.map_or(as_of.time, |end| end.min(as_of.time));
-        let mut date = utc_date(self.range.start.unwrap_or(end));
+        let start = self.range.start.unwrap_or(end);
+        let in_use: BTreeSet<_> = self.days.keys().map(|(meter, _)| *meter).collect();
+        let zero: BTreeSet<_> = self.zero_versions().map(|meter| meter.id).collect();
+        let mut date = utc_date(start);
         while midnight(date) < end {
-            let start = midnight(date);
-            for meter in zero.iter().filter(|meter| meter.valid.contains(start)) {
-                let stretches = self.days.entry((meter.id, date)).or_default();
-                if stretches.is_empty() {
-                    let fold = None;
-                    stretches.push(Stretch { start, meter, fold });
-                }
+            for meter in zero.intersection(&in_use) {
+                self.days.entry((*meter, date)).or_default();
             }
             date = day_after(date);
         }
+        self.zero_days = Some(TimeRange::between(start, end));
+    }
+
+    fn zero_versions(&self) -> impl Iterator<Item = &'c Meter> {
+        let meters = self.meters.iter().copied();
+        meters.filter(|meter| meter.zero_rows)
     }
 
     /// The lines of the days asked for, by date and meter, counting only usage inside `visible`.
     ///
     /// What lies outside still fills tiers: they belong to the organization, not to who looks. A
-    /// day without usage has a line when it was filled, for a meter in use inside `visible`.
-    pub fn lines(&self, visible: &[TimeRange]) -> Result<Vec<DayLine<'c>>, PlanError> {
+    /// day without usage has a line where some of it lies inside `visible`, for a meter that prints
+    /// zeros and is used inside `seen`: what the reader of the file sees of the organization.
+    pub fn lines(
+        &self,
+        visible: &[TimeRange],
+        seen: &[TimeRange],
+    ) -> Result<Vec<DayLine<'c>>, PlanError> {
         let mut lines = Vec::with_capacity(self.days.len());
         let mut used: Option<(MeterId, Used)> = None;
-        let in_use = self.in_use(visible);
+        let in_use = self.in_use(seen);
         for (&(meter, date), stretches) in &self.days {
             let period = self.organization.billing_period(date);
             let before = match used {
                 Some((last, used)) if last == meter && period == used.period => used,
-                _ => Used {
-                    period,
-                    usage: Total::ZERO,
-                },
+                _ => Used::none(period),
             };
             let mut day = Day::new(before);
-            let priced = self.price_day(stretches, visible, &mut day);
+            let prints_zeros = in_use.contains(&meter);
+            let mut priced = self.price_day(stretches, visible, &mut day);
+            if day.meter.is_none() && prints_zeros {
+                let zero = self.zero_stretch(meter, date, visible);
+                priced = priced.and_then(|()| {
+                    zero.map_or(Some(()), |zero| {
+                        self.price_zero(&zero, stretches, before, &mut day)
+                    })
+                });
+            }
             priced.ok_or(PlanError::TooLarge { meter, date })?;
             used = Some((meter, day.used));
-            let is_used = day.usage != Total::ZERO || !day.ipu.is_zero();
-            let is_zero_row = day.meter.is_some_and(|meter| meter.zero_rows);
-            let shown = is_used || (is_zero_row && in_use.contains(&meter));
-            let inside = self.range.contains(midnight(date));
-            if let Some(meter) = day.meter.filter(|_| inside && shown) {
-                let (usage, ipu, price, parts) = (day.usage, day.ipu, day.price, day.parts);
-                lines.push(DayLine {
-                    date,
-                    meter,
-                    usage,
-                    ipu,
-                    price,
-                    parts,
-                });
+            if self.range.contains(midnight(date)) {
+                lines.extend(day.line(date, prints_zeros));
             }
         }
         lines.sort_by_key(|line| (line.date, line.meter.id));
         Ok(lines)
+    }
+
+    /// The first part of a day inside `visible` in which a version that prints zeros is in force.
+    fn zero_stretch(
+        &self,
+        meter: MeterId,
+        date: Date,
+        visible: &[TimeRange],
+    ) -> Option<Stretch<'c>> {
+        let day = TimeRange::between(midnight(date), midnight(day_after(date)));
+        self.zero_days
+            .filter(|days| days.contains(midnight(date)))?;
+        let versions = self.zero_versions().filter(|version| version.id == meter);
+        let parts = versions.flat_map(|meter| {
+            let inside = day.intersect(&meter.valid);
+            let parts = visible.iter().map(move |range| range.intersect(&inside));
+            let parts = parts.filter(|part| !part.is_empty());
+            parts.map(move |part| Stretch::empty(part.start.unwrap_or(midnight(date)), meter))
+        });
+        parts.min_by_key(|stretch| stretch.start)
+    }
+
+    /// Prices nothing at the start of a stretch: what was used before it has filled the tiers.
+    fn price_zero(
+        &self,
+        zero: &Stretch<'c>,
+        stretches: &[Stretch<'c>],
+        mut before: Used,
+        day: &mut Day<'c>,
+    ) -> Option<()> {
+        let earlier = stretches.iter().filter(|each| each.start < zero.start);
+        for stretch in earlier.filter(|each| each.meter.rule.aggregation.is_additive()) {
+            before.usage += stretch.usage();
+        }
+        let after = std::mem::replace(&mut day.used, before);
+        day.add(&self.prices, zero, Total::ZERO, true)?;
+        day.used = after;
+        Some(())
     }
 
     /// The meters used on the days asked for, as far as one sees.
@@ -271,13 +324,13 @@ impl<'c> Ledger<'c> {
         let additive = |stretch: &Stretch<'_>| stretch.meter.rule.aggregation.is_additive();
         if stretches.iter().all(additive) {
             for stretch in stretches {
-                let fold = stretch.fold.as_ref();
-                let usage = fold.and_then(Fold::value).unwrap_or(Total::ZERO);
-                day.add(&self.prices, stretch, usage, is_visible(stretch.start))?;
+                let visible = is_visible(stretch.start);
+                day.add(&self.prices, stretch, stretch.usage(), visible)?;
             }
             return Some(());
         }
-        // One number per day: all of it fills the tiers, the visible part of it is what is shown.
+        // One number per day: all of it fills the tiers, the visible part of it is what is shown,
+        // at the rate that holds when the last of it is read.
         let last = stretches.last()?;
         let seen = stretches.iter().filter(|stretch| is_visible(stretch.start));
         let all = merged(stretches.iter(), last)
@@ -318,71 +371,4 @@ fn merged<'s, 'c: 's>(
         .filter_map(|stretch| stretch.fold.clone())
         .for_each(|fold| whole.merge(fold));
     whole
-}
-
-/// A day being priced.
-struct Day<'c> {
-    used: Used,
-    meter: Option<&'c Meter>,
-    usage: Total,
-    ipu: Amount,
-    price: Quantity,
-    parts: Vec<(Option<&'c Rate>, TierPart)>,
-}
-
-impl<'c> Day<'c> {
-    fn new(used: Used) -> Self {
-        Self {
-            used,
-            meter: None,
-            usage: Total::ZERO,
-            ipu: Amount::from(Total::ZERO),
-            price: Quantity::ZERO,
-            parts: Vec::new(),
-        }
-    }
-
-    /// Prices a stretch after what was used before; `None` when the amount is too large.
-    fn add(
-        &mut self,
-        prices: &PriceList<'c>,
-        stretch: &Stretch<'c>,
-        usage: Total,
-        visible: bool,
-    ) -> Option<()> {
-        let factor = stretch.meter.scalar.factor.max(1);
-        let before = self.used.usage;
-        self.used.usage += usage;
-        if !visible {
-            return Some(());
-        }
-        self.meter = Some(stretch.meter);
-        self.usage += usage;
-        let rate = prices.at(stretch.meter.id, stretch.start);
-        for part in parts(rate, before, usage, factor)? {
-            self.ipu = self.ipu.checked_add(part.amount)?;
-            self.parts.push((rate, part));
-        }
-        let tier = rate.and_then(|rate| {
-            let reached = rate.tier_reached(before, usage, factor);
-            rate.tiers.get(reached)
-        });
-        self.price = tier.map_or(Quantity::ZERO, |tier| tier.price);
-        Some(())
-    }
-}
-
-/// Usage by tier; without a rate all of it is in one tier and worth nothing.
-pub(super) fn parts(
-    rate: Option<&Rate>,
-    used: Total,
-    usage: Total,
-    factor: u64,
-) -> Option<Vec<TierPart>> {
-    let free = TierPart {
-        tier: 0,
-        usage,
-        amount: Amount::from(Total::ZERO),
-    };
-    rate.map_or(Some(vec![free]), |rate| rate.parts(used, usage, factor))
 }

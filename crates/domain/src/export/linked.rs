@@ -78,13 +78,13 @@ pub struct RollUps {
     days: BTreeMap<(OrganizationId, Date, usize), Amount>,
 }
 
-/// One organization that lay under another for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One organization that lay under another, once or more often.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Child {
     /// The organization above.
     pub parent: OrganizationId,
     /// When, as far as the requester sees the one above.
-    pub valid: TimeRange,
+    pub valid: Vec<TimeRange>,
 }
 
 /// The meter of roll-up rows in which children of a kind count, if they do.

@@ -190,16 +190,12 @@ impl<'c> SummaryPlan<'c> {
         let edges = edges_by_child(control);
         let members = scope.organizations().into_iter().filter_map(|id| {
             let edges = edges.get(&id).map_or(&[][..], Vec::as_slice);
-            let parents = edges
-                .iter()
-                .flat_map(|edge| parents_of(edge, scope))
-                .collect();
             Some(Member {
                 organization: control.organization(id)?,
                 is_printed: coverage.prints(id),
                 visible: ranges_of(id, scope).collect(),
                 scope: scope.only(id),
-                parents,
+                parents: parents_of(edges, scope),
             })
         });
         let counts = |member: &Member<'_>| {
@@ -266,7 +262,7 @@ impl<'c> SummaryPlan<'c> {
 
     /// The instants at which a member's place in the tree changes.
     fn borders(&self, member: &Member<'c>) -> Vec<Timestamp> {
-        let parents = self.parents(member).iter().map(|child| &child.valid);
+        let parents = self.parents(member).iter().flat_map(|child| &child.valid);
         let ranges = member.visible.iter().chain(parents);
         let borders = ranges.flat_map(|range| [range.start, range.end]);
         borders.flatten().collect()
@@ -290,13 +286,13 @@ impl<'c> SummaryPlan<'c> {
         ledger.fill_zero_days(self.as_of);
         let kind = member.organization.kind;
         for child in self.parents(member) {
-            let lines = ledger.lines(&[child.valid])?;
+            let lines = ledger.lines(&child.valid, &member.visible)?;
             roll_ups.add(child.parent, kind, &lines)?;
         }
         if !member.is_printed {
             return Ok(Vec::new());
         }
-        let lines = ledger.lines(&member.visible)?;
+        let lines = ledger.lines(&member.visible, &member.visible)?;
         let organization = member.organization;
         let mut rows: Vec<_> = lines.iter().map(|line| row(organization, line)).collect();
         rows.extend(roll_ups.rows(organization));
@@ -335,14 +331,20 @@ fn edges_by_child(control: &Control) -> BTreeMap<OrganizationId, Vec<&Edge>> {
     edges
 }
 
-/// When an edge's child lay under its parent while the requester saw the parent.
-fn parents_of(edge: &Edge, scope: &Scope) -> Vec<Child> {
-    let child = |range: TimeRange| Child {
-        parent: edge.parent,
-        valid: edge.valid.intersect(&range),
-    };
-    let children = ranges_of(edge.parent, scope).map(child);
-    children.filter(|child| !child.valid.is_empty()).collect()
+/// When the child of these edges lay under each parent while the requester saw that one.
+///
+/// One entry a parent: what is one number a day stays one, however often the child came and went.
+fn parents_of(edges: &[&Edge], scope: &Scope) -> Vec<Child> {
+    let mut parents = BTreeMap::<_, Vec<_>>::new();
+    for edge in edges {
+        let ranges = ranges_of(edge.parent, scope).map(|range| edge.valid.intersect(&range));
+        let ranges = ranges.filter(|range| !range.is_empty());
+        parents.entry(edge.parent).or_default().extend(ranges);
+    }
+    let parents = parents.into_iter().filter(|(_, valid)| !valid.is_empty());
+    parents
+        .map(|(parent, valid)| Child { parent, valid })
+        .collect()
 }
 
 fn ranges_of(id: OrganizationId, scope: &Scope) -> impl Iterator<Item = TimeRange> {

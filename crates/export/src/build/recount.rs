@@ -133,7 +133,7 @@ impl Build<'_> {
             let Some(sum) = sum else {
                 continue;
             };
-            for (meter, counted) in recount.sums(&[child.valid])? {
+            for (meter, counted) in recount.sums(&child.valid)? {
                 let too_large = || Error::Internal(format!("roll-ups of {meter} are too large"));
                 sum.add(Total::ZERO, counted.ipu).ok_or_else(too_large)?;
             }
