@@ -78,6 +78,23 @@ impl Scope {
         }
     }
 
+    /// The usage of these organizations within some ranges, in order of time.
+    pub fn during(
+        organizations: impl IntoIterator<Item = OrganizationId>,
+        ranges: impl Iterator<Item = TimeRange> + Clone,
+    ) -> Self {
+        let entries = organizations.into_iter().flat_map(|organization| {
+            let ranges = ranges.clone();
+            ranges.map(move |range| ScopeEntry {
+                organization,
+                range,
+            })
+        });
+        Self {
+            entries: join_overlaps(entries.collect()),
+        }
+    }
+
     /// `requester` for all time and everything under it while the edges say so.
     ///
     /// Neither siblings nor the parent. `edges` may hold the whole account's.

@@ -2,6 +2,7 @@
 //!
 //! Runs on a blocking thread, which waits for the store and leaves deflating to others.
 
+mod climb;
 mod detail;
 mod gauge;
 mod job_level;
@@ -138,7 +139,11 @@ impl<'a> Build<'a> {
         read: &UsageRead<'_>,
         dimensions: &[Dimension],
     ) -> Result<Vec<(Timestamp, TotalRow)>> {
-        let query = totals_query(read, dimensions);
+        self.dated(totals_query(read, dimensions))
+    }
+
+    /// Totals by day, each with the first instant of its day.
+    fn dated(&self, query: TotalsQuery) -> Result<Vec<(Timestamp, TotalRow)>> {
         let totals = self.usage.totals(query, self.as_of.sequence);
         let rows = self.runtime.block_on(totals)?.into_iter();
         let dated = rows.map(|row| match row.window {

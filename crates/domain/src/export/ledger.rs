@@ -4,6 +4,7 @@
 //! everything that decides a price is constant. Tiers accumulate with usage, so the worth of such a
 //! stretch depends only on what was used before it and in it: totals by day are enough.
 
+mod climb;
 mod day;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use crate::quantity::{Amount, Quantity, Total};
 use crate::range::TimeRange;
 use crate::rate::{Rate, RateKind, TierPart};
 use crate::tree::Scope;
+use climb::Climb;
 use day::{Day, Used};
 
 pub(super) use day::parts;
@@ -70,6 +72,8 @@ struct Stretch<'c> {
     meter: &'c Meter,
     /// What was read; `None` where nothing was used.
     fold: Option<Fold>,
+    /// What its events so far add up to, and the most they did, where they were read one by one.
+    climb: Option<Climb>,
 }
 
 impl<'c> Stretch<'c> {
@@ -78,6 +82,7 @@ impl<'c> Stretch<'c> {
             start,
             meter,
             fold: None,
+            climb: None,
         }
     }
 

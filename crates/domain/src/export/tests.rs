@@ -4,6 +4,7 @@ mod chosen;
 mod detail;
 mod linked;
 mod summary;
+mod tiers;
 mod usage;
 mod zeros;
 
@@ -224,6 +225,33 @@ impl Story {
         }
     }
 
+    /// Reads days with negative readings event by event.
+    fn climb<'c>(&self, ledger: &mut Ledger<'c>, reads: &[UsageRead<'c>]) {
+        for read in ledger.minima(reads) {
+            for (index, meter) in read.meters.iter().enumerate() {
+                let mut events: Vec<_> = (0..).zip(&self.events).collect();
+                events.retain(|(_, (organization, of, time, _))| {
+                    let counts = *of == meter.id && meter.valid.contains(*time);
+                    counts && read.scope.contains(*organization, *time)
+                });
+                events.sort_by_key(|(sequence, (.., time, _))| (*time, *sequence));
+                let falls = events
+                    .iter()
+                    .filter(|(_, (.., fall))| *fall < Quantity::ZERO);
+                let mut days: Vec<_> = falls
+                    .map(|(_, (_, _, time, _))| midnight(utc_date(*time)))
+                    .collect();
+                days.dedup();
+                let wanted = read.events_on(index, &days).scope;
+                for (_, (organization, _, time, quantity)) in events {
+                    if wanted.contains(*organization, *time) {
+                        ledger.climb(&read, index, *time, (*quantity).into());
+                    }
+                }
+            }
+        }
+    }
+
     /// Fails unless usage and worth by meter are what a second reading gives.
     fn recount<'c>(
         &self,
@@ -268,9 +296,11 @@ impl Story {
         let mut printed = Vec::new();
         for member in &plan.members {
             let (mut ledger, borders) = plan.ledger(member);
-            for read in ledger.reads(&borders) {
-                self.totals(&mut ledger, &read);
+            let reads = ledger.reads(&borders);
+            for read in &reads {
+                self.totals(&mut ledger, read);
             }
+            self.climb(&mut ledger, &reads);
             let rows = plan.rows(member, ledger, &mut roll_ups).unwrap();
             if member.is_printed {
                 let own = rows.iter().filter(|row| !row.is_linked());

@@ -70,6 +70,9 @@ impl Build<'_> {
         let (mut ledger, borders) = plan.ledger(member);
         let reads = ledger.reads(&borders);
         self.fill(&mut ledger, &reads)?;
+        if member.is_printed {
+            self.climb(&mut ledger, &reads)?;
+        }
         Ok(ledger)
     }
 

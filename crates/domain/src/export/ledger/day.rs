@@ -33,6 +33,8 @@ pub(super) struct Day<'c> {
     usage: Total,
     ipu: Amount,
     price: Quantity,
+    /// The rate whose tier was reached last, and the highest tier of it.
+    reached: Option<(&'c Rate, usize)>,
     parts: Vec<(Option<&'c Rate>, TierPart)>,
 }
 
@@ -44,6 +46,7 @@ impl<'c> Day<'c> {
             usage: Total::ZERO,
             ipu: Amount::from(Total::ZERO),
             price: Quantity::ZERO,
+            reached: None,
             parts: Vec::new(),
         }
     }
@@ -84,12 +87,20 @@ impl<'c> Day<'c> {
             self.ipu = self.ipu.checked_add(part.amount)?;
             self.parts.push((rate, part));
         }
-        let tier = rate.and_then(|rate| {
-            let reached = rate.tier_reached(before, usage, factor);
-            rate.tiers.get(reached)
-        });
-        self.price = tier.map_or(Quantity::ZERO, |tier| tier.price);
+        let most = stretch.climb.map_or(usage, |climb| climb.most.max(usage));
+        self.reach(rate, |rate| rate.tier_reached(before, most, factor));
         Some(())
+    }
+
+    /// Notes the price of the highest tier reached of the rate that applies last.
+    fn reach(&mut self, rate: Option<&'c Rate>, tier: impl Fn(&Rate) -> usize) {
+        let version = |rate: &Rate| (rate.id, rate.valid.start);
+        self.reached = rate.map(|rate| {
+            let before = self.reached.filter(|(of, _)| version(of) == version(rate));
+            (rate, before.map_or(0, |(_, tier)| tier).max(tier(rate)))
+        });
+        let reached = self.reached.and_then(|(rate, tier)| rate.tiers.get(tier));
+        self.price = reached.map_or(Quantity::ZERO, |tier| tier.price);
     }
 }
 
