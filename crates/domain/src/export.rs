@@ -49,7 +49,8 @@ pub use safe::make_safe;
 pub use summary::{Member, SUMMARY, SummaryCell, SummaryPlan, SummaryRow, organization_type};
 
 pub use usage::{
-    UsageCell, UsageKey, UsageMeter, UsagePlan, UsageRow, UsageSums, UsageTotals, usage_columns,
+    UsageCell, UsageKey, UsageMeter, UsagePlan, UsageRow, UsageSums, UsageTotals, UsageUnit,
+    usage_columns,
 };
 
 /// Version of the layouts below: it changes with any byte of any file. FORMAT.md lists what each

@@ -13,7 +13,7 @@ use super::column::{Column, Row, column, push};
 use super::control::Organization;
 use super::detail::Keys;
 use super::summary::{Member, SummaryPlan};
-use super::{PlanError, linked, utc_date};
+use super::{PlanError, day_after, linked, midnight, utc_date};
 use crate::aggregation::Fold;
 use crate::dimension::Dimension;
 use crate::ids::MeterId;
@@ -32,9 +32,9 @@ pub enum UsageCell {
     Organization,
     /// The meter's id.
     MeterId,
-    /// The meter's slug.
+    /// The meter's slug on the day, or on the last day asked for.
     Meter,
-    /// The meter's name.
+    /// The meter's name on the day, or on the last day asked for.
     MeterName,
     /// The meter's unit.
     Unit,
@@ -94,16 +94,25 @@ pub struct UsagePlan<'c> {
     pub files: SummaryPlan<'c>,
     /// The columns printed.
     pub columns: Vec<Column<UsageCell>>,
-    /// The meters, in order; one whose unit or aggregation changes stands here once for each.
+    /// The meters, in order.
     pub meters: Vec<UsageMeter<'c>>,
     keys: Vec<UsageKey>,
     by_day: bool,
     last: Date,
 }
 
-/// Versions of one meter whose readings add up.
+/// One meter, by what adds up.
 #[derive(Debug, Clone)]
 pub struct UsageMeter<'c> {
+    /// The meter's id.
+    pub id: MeterId,
+    /// By the time of their first versions; more than one where its unit or aggregation changed.
+    pub units: Vec<UsageUnit<'c>>,
+}
+
+/// Versions of one meter whose readings add up.
+#[derive(Debug, Clone)]
+pub struct UsageUnit<'c> {
     /// The versions by time, at least one.
     versions: Vec<&'c Meter>,
 }
@@ -171,43 +180,46 @@ impl<'c> UsagePlan<'c> {
         })
     }
 
-    /// What to read of one meter of one member.
+    /// What to read of one unit of a meter of one member.
     ///
     /// Days are read apart even where they are not printed when nothing else is: the second count
     /// of the same usage then comes about in another way.
     pub fn totals<'p>(
         &'p self,
         member: &'p Member<'c>,
-        meter: &'p UsageMeter<'c>,
+        unit: &'p UsageUnit<'c>,
     ) -> UsageTotals<'p, 'c> {
-        let is_additive = meter.is_additive();
+        let is_additive = unit.is_additive();
         let keys = if is_additive { &self.keys[..] } else { &[] };
         UsageTotals {
             scope: member.scope(),
-            meters: &meter.versions,
+            meters: &unit.versions,
             by_day: self.by_day || keys.is_empty(),
             keys,
         }
     }
 
-    /// The rows of one meter of one member by day and keys; those without usage are left out.
+    /// The rows of one meter of one member by day and keys, from the sums of each of its units;
+    /// those without usage are left out.
     pub fn rows<'p>(
         &'p self,
         member: &Member<'c>,
-        meter: &UsageMeter<'c>,
-        sums: UsageSums,
+        meter: &'p UsageMeter<'c>,
+        sums: Vec<UsageSums>,
     ) -> impl Iterator<Item = UsageRow<'p, 'c>> + use<'p, 'c> {
-        let mut usage = BTreeMap::<(Option<Date>, Keys), Total>::new();
-        for ((date, mut keys), fold) in sums.sums {
-            keys.resize(self.keys.len(), None);
-            let sum = usage.entry((date.filter(|_| self.by_day), keys));
-            *sum.or_insert(Total::ZERO) += fold.value().unwrap_or(Total::ZERO);
+        let mut usage = BTreeMap::<(Option<Date>, Keys, usize), Total>::new();
+        for (unit, sums) in sums.into_iter().enumerate() {
+            for ((date, mut keys), fold) in sums.sums {
+                keys.resize(self.keys.len(), None);
+                let sum = usage.entry((date.filter(|_| self.by_day), keys, unit));
+                *sum.or_insert(Total::ZERO) += fold.value().unwrap_or(Total::ZERO);
+            }
         }
-        let (organization, meter) = (member.organization, meter.newest());
+        let organization = member.organization;
         let used = usage.into_iter().filter(|(_, usage)| *usage != Total::ZERO);
-        used.map(move |((date, keys), usage)| UsageRow {
+        used.map(move |((date, keys, unit), usage)| UsageRow {
             organization,
-            meter,
+            meter: meter.units[unit].on(date.unwrap_or(self.last)),
             date,
             usage,
             keys,
@@ -216,7 +228,7 @@ impl<'c> UsagePlan<'c> {
     }
 }
 
-/// The meters wanted by id, each with the versions that add up.
+/// The meters wanted by id, each by the versions that add up.
 fn usage_meters<'c>(files: &SummaryPlan<'c>) -> Vec<UsageMeter<'c>> {
     let wanted = |meter: &&Meter| {
         let is_usage = meter.rule.aggregation.is_rateable() && !linked::is_linked(meter.id);
@@ -226,15 +238,13 @@ fn usage_meters<'c>(files: &SummaryPlan<'c>) -> Vec<UsageMeter<'c>> {
     versions.sort_by_key(|meter| (meter.id, meter.valid.start));
     let mut meters: Vec<UsageMeter<'c>> = Vec::new();
     for version in versions {
-        let adds_up = |meter: &&mut UsageMeter<'_>| {
-            let known = meter.newest();
-            let (unit, aggregation) = (&version.unit, version.rule.aggregation);
-            known.id == version.id && known.unit == *unit && known.rule.aggregation == aggregation
-        };
-        match meters.iter_mut().rev().find(adds_up) {
-            Some(meter) => meter.versions.push(version),
+        match meters.last_mut().filter(|meter| meter.id == version.id) {
+            Some(meter) => meter.add(version),
             None => meters.push(UsageMeter {
-                versions: vec![version],
+                id: version.id,
+                units: vec![UsageUnit {
+                    versions: vec![version],
+                }],
             }),
         }
     }
@@ -242,21 +252,45 @@ fn usage_meters<'c>(files: &SummaryPlan<'c>) -> Vec<UsageMeter<'c>> {
 }
 
 impl<'c> UsageMeter<'c> {
-    /// The meter's id.
-    pub fn id(&self) -> MeterId {
-        self.newest().id
+    /// Adds its next version by time.
+    fn add(&mut self, version: &'c Meter) {
+        let adds_up = |unit: &&mut UsageUnit<'_>| {
+            let (known, aggregation) = (unit.newest(), version.rule.aggregation);
+            known.unit == version.unit && known.rule.aggregation == aggregation
+        };
+        match self.units.iter_mut().find(adds_up) {
+            Some(unit) => unit.versions.push(version),
+            None => self.units.push(UsageUnit {
+                versions: vec![version],
+            }),
+        }
     }
+}
 
+impl<'c> UsageUnit<'c> {
     fn is_additive(&self) -> bool {
         self.newest().rule.aggregation.is_additive()
     }
 
     fn newest(&self) -> &'c Meter {
-        self.versions.last().expect("a meter has a version")
+        self.versions.last().expect("a unit has a version")
+    }
+
+    /// The last version in force on a day; where none is, the one before it, else the first.
+    fn on(&self, date: Date) -> &'c Meter {
+        let end = midnight(day_after(date));
+        let has_begun = |meter: &&&Meter| meter.valid.start.is_none_or(|start| start < end);
+        let begun = self.versions.iter().rev().find(has_begun);
+        begun.unwrap_or(&self.versions[0])
     }
 }
 
 impl UsageSums {
+    /// Sums kept.
+    pub fn count(&self) -> usize {
+        self.sums.len()
+    }
+
     /// Takes one total: the first instant of its day where days are told apart, and its keys.
     pub fn add(&mut self, day: Option<Timestamp>, keys: Keys, fold: Fold) {
         match self.sums.entry((day.map(utc_date), keys)) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::export::{Member, UsageKey, UsageMeter, UsagePlan, UsageSums};
+use domain::export::{Member, UsageKey, UsageMeter, UsagePlan, UsageSums, UsageUnit};
 use domain::limits::TOTALS_ROWS_MAX;
 use domain::quantity::Total;
 use usage::query::{GroupKey, TotalsQuery};
@@ -32,9 +32,9 @@ impl Build<'_> {
     fn usage_of<'c>(&mut self, plan: &UsagePlan<'c>, member: &Member<'c>) -> Result<()> {
         let mut sums = BTreeMap::new();
         for (done, meter) in plan.meters.iter().enumerate() {
-            let read = self.usage_sums(plan, member, meter)?;
+            let read = self.meter_sums(plan, member, meter)?;
             for row in plan.rows(member, meter, read) {
-                *sums.entry(meter.id()).or_insert(Total::ZERO) += row.usage;
+                *sums.entry(meter.id).or_insert(Total::ZERO) += row.usage;
                 self.file.usage += row.usage;
                 self.row(row.date, &plan.columns, &row)?;
             }
@@ -44,13 +44,46 @@ impl Build<'_> {
         Self::compare_usage(member, &recount, &sums)
     }
 
-    fn usage_sums<'c>(
+    /// The sums of each unit of a meter: they are ordered together, and so bounded together.
+    fn meter_sums<'c>(
         &self,
         plan: &UsagePlan<'c>,
         member: &Member<'c>,
         meter: &UsageMeter<'c>,
+    ) -> Result<Vec<UsageSums>> {
+        let too_many = || Error::TooManyRows {
+            organization: member.organization.id,
+            meter: meter.id,
+            limit: TOTALS_ROWS_MAX,
+        };
+        let mut sums = Vec::with_capacity(meter.units.len());
+        let mut rows = 0;
+        for unit in &meter.units {
+            let read = self.usage_sums(plan, member, unit);
+            let read = read.map_err(|error| match error {
+                Error::Usage(usage::Error::OverLimit { limit, .. })
+                    if limit == TOTALS_ROWS_MAX as u64 =>
+                {
+                    too_many()
+                }
+                error => error,
+            })?;
+            rows += read.count();
+            if rows > TOTALS_ROWS_MAX {
+                return Err(too_many());
+            }
+            sums.push(read);
+        }
+        Ok(sums)
+    }
+
+    fn usage_sums<'c>(
+        &self,
+        plan: &UsagePlan<'c>,
+        member: &Member<'c>,
+        unit: &UsageUnit<'c>,
     ) -> Result<UsageSums> {
-        let wanted = plan.totals(member, meter);
+        let wanted = plan.totals(member, unit);
         let query = TotalsQuery {
             scope: wanted.scope.clone(),
             meters: wanted.meters.iter().map(|meter| (*meter).clone()).collect(),
@@ -58,20 +91,8 @@ impl Build<'_> {
             group_by: wanted.keys.iter().copied().map(group_key).collect(),
             filters: Vec::new(),
         };
-        let rows = self.counted(query).map_err(|error| match error {
-            Error::Usage(usage::Error::OverLimit { limit, .. })
-                if limit == TOTALS_ROWS_MAX as u64 =>
-            {
-                Error::TooManyRows {
-                    organization: member.organization.id,
-                    meter: meter.id(),
-                    limit: TOTALS_ROWS_MAX,
-                }
-            }
-            error => error,
-        })?;
         let mut sums = UsageSums::default();
-        for row in rows {
+        for row in self.counted(query)? {
             let day = row.window.filter(|_| wanted.by_day);
             sums.add(day.map(|day| day.start), row.keys, row.fold);
         }

@@ -51,22 +51,11 @@ fn lines(story: &Story, request: &ExportRequest) -> Vec<String> {
     let mut lines = vec![headers.join(",")];
     for member in &plan.files.members {
         for meter in &plan.meters {
-            let totals = plan.totals(member, meter);
-            let mut sums = UsageSums::default();
-            for (index, (organization, of, time, quantity)) in (0..).zip(&story.events) {
-                let versions = totals.meters.iter();
-                let mut reading = versions.filter(|each| each.id == *of);
-                let version = reading.find(|each| each.valid.contains(*time));
-                let is_seen = totals.scope.contains(*organization, *time);
-                let Some(version) = version.filter(|_| is_seen) else {
-                    continue;
-                };
-                let mut fold = Fold::new(version.rule.aggregation);
-                fold.add(*quantity, *time, index);
-                let keys = totals.keys.iter().map(|key| value(*key, index)).collect();
-                let day = totals.by_day.then(|| midnight(utc_date(*time)));
-                sums.add(day, keys, fold);
-            }
+            let sums = meter
+                .units
+                .iter()
+                .map(|unit| read(story, &plan, member, unit));
+            let sums = sums.collect();
             for row in plan.rows(member, meter, sums) {
                 let cells = plan.columns.iter().map(|column| {
                     let mut text = String::new();
@@ -78,6 +67,32 @@ fn lines(story: &Story, request: &ExportRequest) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The sums of one unit of a meter.
+fn read<'c>(
+    story: &Story,
+    plan: &UsagePlan<'c>,
+    member: &Member<'c>,
+    unit: &UsageUnit<'c>,
+) -> UsageSums {
+    let totals = plan.totals(member, unit);
+    let mut sums = UsageSums::default();
+    for (index, (organization, of, time, quantity)) in (0..).zip(&story.events) {
+        let versions = totals.meters.iter();
+        let mut reading = versions.filter(|each| each.id == *of);
+        let version = reading.find(|each| each.valid.contains(*time));
+        let is_seen = totals.scope.contains(*organization, *time);
+        let Some(version) = version.filter(|_| is_seen) else {
+            continue;
+        };
+        let mut fold = Fold::new(version.rule.aggregation);
+        fold.add(*quantity, *time, index);
+        let keys = totals.keys.iter().map(|key| value(*key, index)).collect();
+        let day = totals.by_day.then(|| midnight(utc_date(*time)));
+        sums.add(day, keys, fold);
+    }
+    sums
 }
 
 #[test]
@@ -133,6 +148,69 @@ fn a_meter_whose_unit_changes_has_rows_of_its_own_for_each() {
     story.control.meters[1].unit = "min".into();
     let both = ["2013-01-05,1,h", "2013-01-05,60,min"];
     assert_eq!(lines(&story, &asked)[1..], both);
+}
+
+#[test]
+fn rows_go_by_day_and_keys_before_the_units_a_meter_had() {
+    let mut story = Story::read(
+        "org A production
+         meter M sum HOURS 1 until 2013-01-05T12:00
+         meter M sum HOURS 1 since 2013-01-05T12:00 until 2013-01-07
+         meter M sum HOURS 1 since 2013-01-07
+         use A M 2013-01-05T10:00 1
+         use A M 2013-01-05T13:00 60
+         use A M 2013-01-06T10:00 90
+         use A M 2013-01-07T10:00 2
+         use A M 2013-01-05T11:00 4",
+    );
+    story.control.meters[1].unit = "min".into();
+    let days = request(false, &["date", "unit", "usage"]);
+    assert_eq!(
+        lines(&story, &days)[1..],
+        [
+            "2013-01-05,h,5",
+            "2013-01-05,min,60",
+            "2013-01-06,min,90",
+            "2013-01-07,h,2"
+        ]
+    );
+    let subjects = request(false, &["subject", "unit", "usage"]);
+    assert_eq!(
+        lines(&story, &subjects)[1..],
+        ["s0,h,5", "s0,min,90", "s1,h,2", "s1,min,60"]
+    );
+}
+
+#[test]
+fn a_row_names_its_meter_as_it_was_called_that_day() {
+    let mut story = Story::read(
+        "org A production
+         meter M sum HOURS 1 until 2013-01-06T12:00
+         meter M sum HOURS 1 since 2013-01-06T12:00 until 2013-02-02
+         meter M sum HOURS 1 since 2013-02-02
+         use A M 2013-01-05T10:00 1
+         use A M 2013-01-06T10:00 2
+         use A M 2013-01-07T10:00 3",
+    );
+    let names = [("old", "Old"), ("new", "New"), ("later", "Later")];
+    for (meter, (slug, name)) in story.control.meters.iter_mut().zip(names) {
+        (meter.slug, meter.name) = (slug.into(), name.into());
+    }
+    let named = ["date", "meter", "meter_name", "usage"];
+    assert_eq!(
+        lines(&story, &request(false, &named))[1..],
+        [
+            "2013-01-05,old,Old,1",
+            // The last name of the day on which it changed.
+            "2013-01-06,new,New,2",
+            "2013-01-07,new,New,3"
+        ]
+    );
+    // Without days, as on the last day asked for.
+    assert_eq!(
+        lines(&story, &request(false, &named[1..]))[1..],
+        ["new,New,6"]
+    );
 }
 
 #[test]
