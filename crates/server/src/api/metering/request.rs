@@ -154,14 +154,13 @@ impl ExportIn {
         })
     }
 
-    /// Both dates as sent, after checking their order and distance.
+    /// Both dates as sent, after checking order and distance of their UTC days: the time of day
+    /// does not count, so the end may be earlier on the start's day.
     fn range(&self, span_days_max: i32) -> ApiResult<(String, String)> {
         let (start, first) = date("startDate", self.start_date.as_ref())?;
         let (end, last) = date("endDate", self.end_date.as_ref())?;
         let span_days = last.since(first).map_or(i32::MAX, |span| span.get_days());
-        let instants = (start.parse::<Timestamp>(), end.parse::<Timestamp>());
-        let is_reversed = matches!(instants, (Ok(start), Ok(end)) if end < start);
-        if is_reversed || span_days < 0 || span_days > span_days_max {
+        if span_days < 0 || span_days > span_days_max {
             let message = format!(
                 "startDate {start} to endDate {end}: expected the end not before the start and at \
                  most {} days",
@@ -290,8 +289,12 @@ mod tests {
             month("2024-08-12T00:00:00Z"),
             "2024-08-12T00:00:00Z 2024-08-12T00:00:00Z"
         );
-        let backwards = range("2024-08-12T10:00:00Z", "2024-08-12T09:59:59Z", 31);
-        assert_eq!(backwards, "METERING_RANGE");
+        let same_day = range("2024-08-12T10:00:00Z", "2024-08-12T09:59:59Z", 31);
+        assert_eq!(same_day, "2024-08-12T10:00:00Z 2024-08-12T09:59:59Z");
+        let same_day = range("2024-08-12T10:00:00Z", "2024-08-13T01:00:00+02:00", 31);
+        assert_eq!(same_day, "2024-08-12T10:00:00Z 2024-08-13T01:00:00+02:00");
+        let before = range("2024-08-12T00:00:00Z", "2024-08-12T01:00:00+02:00", 31);
+        assert_eq!(before, "METERING_RANGE");
         assert_eq!(month("12.08.2024"), "METERING_DATE");
         assert_eq!(
             month("2024-08-12T10:00:00"),
