@@ -60,6 +60,28 @@ pub struct Tier {
 }
 
 impl Rate {
+    /// The terms that count in money only and that this rate of kind IPU has nevertheless, each
+    /// with what is expected instead. Such rates price as if they had none of them.
+    pub fn ignored_terms(&self) -> Vec<String> {
+        let mut ignored = Vec::new();
+        if self.kind != RateKind::Ipu {
+            return ignored;
+        }
+        if self.per != 1 {
+            let rule = "expected 1, since an ipu price is for one unit of the meter's scalar";
+            ignored.push(format!("per is {}: {rule}", self.per));
+        }
+        if self.allowance != Quantity::ZERO {
+            let rule = "expected 0, since ipu has none; make it a first tier of price 0";
+            ignored.push(format!("allowance is {}: {rule}", self.allowance));
+        }
+        if !self.billable {
+            let rule = "expected true, since ipu counts all usage; make the price 0";
+            ignored.push(format!("billable is false: {rule}"));
+        }
+        ignored
+    }
+
     /// Cuts `usage` that starts after `used` (both in units of the meter's readings) at the borders
     /// of the tiers, whose bounds are in scalar units of `factor` readings each.
     ///
@@ -215,6 +237,35 @@ mod tests {
         assert_eq!(split("200", "0"), "");
         assert_eq!(split("250", "-100"), "0:-50 1:-50");
         assert_eq!(split("-5", "10"), "0:10");
+    }
+
+    #[test]
+    fn terms_that_only_money_has_are_named() {
+        let plain = tiered();
+        assert!(plain.ignored_terms().is_empty());
+        let with_terms = Rate {
+            per: 1_000,
+            allowance: "0.5".parse().unwrap(),
+            billable: false,
+            ..plain
+        };
+        let fields = with_terms.ignored_terms().into_iter();
+        let fields: Vec<_> = fields
+            .map(|term| term.split(',').next().unwrap().to_owned())
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "per is 1000: expected 1",
+                "allowance is 0.5: expected 0",
+                "billable is false: expected true"
+            ]
+        );
+        let money = Rate {
+            kind: RateKind::Money,
+            ..with_terms
+        };
+        assert!(money.ignored_terms().is_empty());
     }
 
     #[test]

@@ -107,6 +107,9 @@ fn print(applied: &Applied) {
     for made in &applied.secrets {
         println!("{}, shown only now: {}", made.of, made.secret);
     }
+    for warning in &applied.warnings {
+        println!("! {warning}");
+    }
     match (applied.changes.len(), applied.dry_run) {
         (0, _) => println!("nothing to change: everything is as declared"),
         (1, true) => println!("1 change, not made: this was a dry run"),

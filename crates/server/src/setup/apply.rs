@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::{Declared, FirstPassword, check};
-use super::diff::{Edit, diff};
+use super::diff::{Edit, Present, diff, warnings};
 use super::stored::Stored;
 use super::{Setup, SetupError, home, present};
 use crate::auth::{new_key, password, sha256};
@@ -26,6 +26,9 @@ pub struct Applied {
     pub changes: Vec<String>,
     /// Passwords and keys that were made; they are shown only now.
     pub secrets: Vec<MadeSecret>,
+    /// What is stored though nothing comes of it, such as an allowance of a rate of kind `ipu`.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A secret made for a declared user or key.
@@ -45,6 +48,14 @@ pub enum Mode {
     Write,
     /// Only told.
     DryRun,
+}
+
+impl Applied {
+    /// Adds what became of an account, as lines.
+    fn note(&mut self, edits: &[Edit], warnings: Vec<String>) {
+        self.changes.extend(edits.iter().map(ToString::to_string));
+        self.warnings.extend(warnings);
+    }
 }
 
 impl From<SetupError> for ApiError {
@@ -79,9 +90,7 @@ pub async fn apply(
             Mode::DryRun => {
                 let present = present::read(metadata, stored, account, now).await?;
                 let edits = diff(account, &present, &mut random::bits)?;
-                applied
-                    .changes
-                    .extend(edits.iter().map(ToString::to_string));
+                applied.note(&edits, warnings(&present, &edits)?);
             }
             Mode::Write => write(metadata, stored, account, now, &mut applied).await?,
         }
@@ -104,13 +113,12 @@ async fn write(
         .as_ref()
         .map(metadata::ControlSnapshot::account);
     let edits = diff(declared, &present, &mut random::bits)?;
+    let warnings = warnings(&present, &edits)?;
     for edit in &edits {
         put_control(&mut change, &mut account, edit, now).await?;
     }
     change.commit().await?;
-    applied
-        .changes
-        .extend(edits.iter().map(ToString::to_string));
+    applied.note(&edits, warnings);
     for edit in edits {
         applied
             .secrets

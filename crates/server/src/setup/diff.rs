@@ -173,6 +173,11 @@ pub fn diff(
     Ok(edits)
 }
 
+/// What the account keeps after these edits though nothing comes of it, one line each.
+pub fn warnings(present: &Present, edits: &[Edit]) -> Result<Vec<String>, SetupError> {
+    prices::ignored_terms(present, edits)
+}
+
 fn check_account(declared: &Declared, present: &Present) -> Result<Option<AccountId>, SetupError> {
     let found = present.snapshot.as_ref().map(ControlSnapshot::account);
     match (declared.id, found) {

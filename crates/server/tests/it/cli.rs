@@ -56,7 +56,7 @@ async fn apply_declares_in_a_free_directory_and_the_second_time_says_so() {
     ~ user "ann": owner of "United"
     4 changes made
     nothing to change: everything is as declared
-    {"dryRun":false,"changes":[],"secrets":[]}
+    {"dryRun":false,"changes":[],"secrets":[],"warnings":[]}
     "#);
 }
 

@@ -107,14 +107,14 @@ pub(crate) struct TermsIn {
     #[serde(default)]
     #[schema(value_type = Vec<Object>, max_items = 64)]
     tiers: Vec<TierForm>,
-    /// Units of usage the price is for; 1 unless given.
+    /// Units of usage the price is for; 1 unless given. For money only.
     per: Option<u64>,
     /// Name of that unit; the meter's unless given.
     unit: Option<String>,
-    /// Usage per billing period that is free.
+    /// Usage per billing period that is free. For money only.
     #[schema(value_type = Option<f64>)]
     allowance: Option<Quantity>,
-    /// Whether usage is charged at all.
+    /// Whether usage is charged at all. For money only.
     billable: Option<bool>,
     #[serde(default)]
     #[schema(value_type = Option<f64>)]
@@ -228,6 +228,9 @@ impl TermsIn {
         if rate.valid.is_empty() {
             return Err(ApiError::invalid("until lies after since"));
         }
-        Ok(rate)
+        match rate.ignored_terms().into_iter().next() {
+            Some(term) => Err(ApiError::invalid(term)),
+            None => Ok(rate),
+        }
     }
 }

@@ -8,7 +8,7 @@ use domain::rate::{Rate, RateKind};
 use metadata::ControlSnapshot;
 
 use super::organizations::Places;
-use super::{Edit, Present, rewritten};
+use super::{Edit, Present, rewritten, text};
 use crate::setup::SetupError;
 use crate::setup::check::{Declared, DeclaredMeter, DeclaredRate};
 
@@ -110,6 +110,7 @@ pub(super) fn rates(
         };
         let versions: Vec<Rate> = versions.iter().map(|rate| stamp(rate, id, key)).collect();
         for (index, rate) in rewritten(&stored, &versions).iter().enumerate() {
+            refuse_ignored_terms(rate, &stored, slug)?;
             let (meter, rate) = (slug.clone(), rate.clone());
             edits.push(if stored.is_empty() && index == 0 {
                 Edit::CreateRate { meter, rate }
@@ -119,6 +120,62 @@ pub(super) fn rates(
         }
     }
     Ok(())
+}
+
+/// Refuses a version with terms that its kind ignores, unless it is stored with them already.
+fn refuse_ignored_terms(rate: &Rate, stored: &[Rate], slug: &str) -> Result<(), SetupError> {
+    let Some(term) = rate.ignored_terms().into_iter().next() else {
+        return Ok(());
+    };
+    let is_stored = stored.iter().any(|stored| {
+        let start = stored.valid.start;
+        let valid = rate.valid;
+        start == valid.start
+            && Rate {
+                valid,
+                ..stored.clone()
+            } == *rate
+    });
+    if is_stored {
+        return Ok(());
+    }
+    Err(SetupError::rule(format!("rate of meter {slug:?}"), term))
+}
+
+/// The rates with terms that their kind ignores, as they are stored after `edits`.
+pub(super) fn ignored_terms(
+    present: &Present,
+    edits: &[Edit],
+) -> Result<Vec<String>, SetupError> {
+    let written: Vec<_> = edits
+        .iter()
+        .filter_map(|edit| match edit {
+            Edit::CreateRate { meter, rate } | Edit::PutRate { meter, rate } => Some((meter, rate)),
+            _ => None,
+        })
+        .collect();
+    // Writing a version drops whatever lies after its start.
+    let is_replaced = |rate: &Rate| {
+        let mut written = written.iter();
+        written.any(|(_, new)| new.id == rate.id && new.valid.start <= rate.valid.start)
+    };
+    let mut named = Vec::new();
+    if let Some(snapshot) = &present.snapshot {
+        for rate in snapshot.rates()?.iter().filter(|rate| !is_replaced(rate)) {
+            let meter = snapshot.meter(rate.meter.as_str())?;
+            let slug = meter.map_or(rate.meter.as_str(), |meter| meter.slug.as_str());
+            named.extend(with_ignored_terms(slug, rate));
+        }
+    }
+    let written = written.into_iter();
+    named.extend(written.filter_map(|(slug, rate)| with_ignored_terms(slug, rate)));
+    Ok(named)
+}
+
+fn with_ignored_terms(slug: &str, rate: &Rate) -> Option<String> {
+    let terms = rate.ignored_terms().join("; ");
+    let rate = text::spell(slug, rate);
+    (!terms.is_empty()).then(|| format!("{rate} is priced without what ipu ignores: {terms}"))
 }
 
 fn stored(present: &Present, key: &Key) -> Result<Vec<Rate>, SetupError> {

@@ -74,7 +74,7 @@ fn since(start: Option<Timestamp>) -> String {
     start.map_or_else(|| "since ever".to_owned(), |start| format!("since {start}"))
 }
 
-fn spell(meter: &str, rate: &Rate) -> String {
+pub(super) fn spell(meter: &str, rate: &Rate) -> String {
     let kind = match rate.kind {
         RateKind::Ipu => "IPU",
         RateKind::Money => "money",
