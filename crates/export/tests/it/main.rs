@@ -5,6 +5,7 @@
     reason = "the world of a test is set up or the test fails"
 )]
 
+mod choices;
 mod express;
 mod files;
 mod fixtures;

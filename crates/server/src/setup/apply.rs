@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::{Declared, FirstPassword, check};
-use super::diff::{Edit, Present, diff, warnings};
+use super::diff::{Edit, diff, warnings};
 use super::stored::Stored;
 use super::{Setup, SetupError, home, present};
 use crate::auth::{new_key, password, sha256};

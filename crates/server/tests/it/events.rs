@@ -240,3 +240,34 @@ async fn a_parent_posts_for_an_organization_under_it_by_alias() {
         .json();
     assert_eq!(seen[0]["event"]["organization"], north.to_string());
 }
+
+#[tokio::test]
+async fn whether_a_credential_may_send_for_an_organization_is_judged_at_receipt() {
+    let server = TestServer::start().await;
+    let root = server.root().await;
+    let kind = OrganizationKind::AdditionalProduction;
+    let old = server.organization("Old", kind, root).await;
+    let new = server.organization("New", kind, root).await;
+    let child = OrganizationKind::SubOrganization;
+    let child = server.organization("Child", child, old).await;
+    let app = server.app();
+    let mut change = app.metadata.begin_change(app.now()).await.unwrap();
+    let moved = Some("2026-05-01T00:00:00Z".parse().unwrap());
+    change.move_organization(child, new, moved).await.unwrap();
+    app.commit(change).await.unwrap();
+    for (owner, time, status) in [
+        (old, "2026-04-01T00:00:00Z", 400),
+        (new, "2026-04-01T00:00:00Z", 204),
+        (old, "2026-05-02T00:00:00Z", 400),
+        (new, "2026-05-02T00:00:00Z", 204),
+    ] {
+        let writer = server.key(owner, Role::Writer).await;
+        let mut sent = event(time);
+        sent["time"] = json!(time);
+        sent["organization"] = json!(child);
+        let answer = server
+            .post(&writer, "/api/v1/events", &sent.to_string())
+            .await;
+        assert_eq!(answer.status, status, "at {time}: {}", answer.body);
+    }
+}

@@ -143,10 +143,7 @@ fn refuse_ignored_terms(rate: &Rate, stored: &[Rate], slug: &str) -> Result<(), 
 }
 
 /// The rates with terms that their kind ignores, as they are stored after `edits`.
-pub(super) fn ignored_terms(
-    present: &Present,
-    edits: &[Edit],
-) -> Result<Vec<String>, SetupError> {
+pub(super) fn ignored_terms(present: &Present, edits: &[Edit]) -> Result<Vec<String>, SetupError> {
     let written: Vec<_> = edits
         .iter()
         .filter_map(|edit| match edit {

@@ -157,6 +157,51 @@ async fn windows_follow_the_clock_of_their_zone_across_its_changes() {
 }
 
 #[tokio::test]
+async fn an_hour_that_half_an_hour_cuts_is_a_window_of_thirty_minutes() {
+    let (server, key) = metered().await;
+    let rows = [
+        ("2025-10-04T15:29:59Z", "s", "r", "1"),
+        ("2025-10-04T15:30:00Z", "s", "r", "2"),
+        ("2025-10-04T16:00:00Z", "s", "r", "4"),
+        ("2026-04-04T14:59:59Z", "s", "r", "8"),
+        ("2026-04-04T15:00:00Z", "s", "r", "16"),
+        ("2026-04-04T15:30:00Z", "s", "r", "32"),
+    ];
+    post(&server, &key, &rows).await;
+    let hours = "sum/query?windowSize=HOUR&windowTimeZone=Australia/Lord_Howe";
+    assert_snapshot!(csv(&server, &key, hours).await, @"
+    window_start,window_end,value
+    2025-10-04T14:30:00Z,2025-10-04T15:30:00Z,1
+    2025-10-04T15:30:00Z,2025-10-04T16:00:00Z,2
+    2025-10-04T16:00:00Z,2025-10-04T17:00:00Z,4
+    2026-04-04T14:00:00Z,2026-04-04T15:00:00Z,8
+    2026-04-04T15:00:00Z,2026-04-04T15:30:00Z,16
+    2026-04-04T15:30:00Z,2026-04-04T16:30:00Z,32
+    ");
+}
+
+#[tokio::test]
+async fn of_events_of_one_instant_the_last_accepted_is_the_latest() {
+    let (server, key) = metered().await;
+    let tied = "2026-06-01T10:00:00Z";
+    post(
+        &server,
+        &key,
+        &[(tied, "s", "r", "7"), (tied, "s", "r", "3")],
+    )
+    .await;
+    let latest = format!("{PATH}/latest/query");
+    let value = async || server.get(&key, &latest).await.json()["data"][0]["value"].clone();
+    assert_eq!(value().await, 3);
+    let rows = [
+        (tied, "s", "late", "5"),
+        ("2026-06-01T09:59:59Z", "s", "r", "9"),
+    ];
+    post(&server, &key, &rows).await;
+    assert_eq!(value().await, 5);
+}
+
+#[tokio::test]
 async fn groups_and_filters_tell_usage_apart() {
     let (server, key) = metered().await;
     let rows = [
