@@ -81,10 +81,10 @@ impl Scope {
     /// The usage of these organizations within some ranges, in order of time.
     pub fn during(
         organizations: impl IntoIterator<Item = OrganizationId>,
-        ranges: impl Iterator<Item = TimeRange> + Clone,
+        ranges: &[TimeRange],
     ) -> Self {
         let entries = organizations.into_iter().flat_map(|organization| {
-            let ranges = ranges.clone();
+            let ranges = ranges.iter().copied();
             ranges.map(move |range| ScopeEntry {
                 organization,
                 range,

@@ -55,12 +55,12 @@ impl<'c> UsageRead<'c> {
     pub fn events_on(&self, meter: usize, days: &[Timestamp]) -> JobRead<'c> {
         let meter = self.meters[meter];
         let day = |day: &Timestamp| TimeRange::between(*day, midnight(day_after(utc_date(*day))));
-        let days = days.iter().map(day);
+        let days: Vec<_> = days.iter().map(day).collect();
         JobRead {
             scope: self
                 .scope
                 .within(meter.valid)
-                .intersect(&Scope::during(self.scope.organizations(), days)),
+                .intersect(&Scope::during(self.scope.organizations(), &days)),
             meter,
             others: Vec::new(),
         }

@@ -193,9 +193,11 @@ async fn of_events_of_one_instant_the_last_accepted_is_the_latest() {
     let latest = format!("{PATH}/latest/query");
     let value = async || server.get(&key, &latest).await.json()["data"][0]["value"].clone();
     assert_eq!(value().await, 3);
+    // Ids of events are their time and place, so the third of a body is another than those before.
     let rows = [
+        ("2026-06-01T09:59:58Z", "s", "r", "9"),
+        ("2026-06-01T09:59:59Z", "s", "r", "8"),
         (tied, "s", "late", "5"),
-        ("2026-06-01T09:59:59Z", "s", "r", "9"),
     ];
     post(&server, &key, &rows).await;
     assert_eq!(value().await, 5);
