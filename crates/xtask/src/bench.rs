@@ -2,15 +2,15 @@
 
 pub(crate) mod client;
 mod disk;
-mod events;
-pub(crate) mod export_queue;
+pub(crate) mod events;
+mod export_queue;
 mod ingest;
 mod load;
-mod machine;
+pub(crate) mod machine;
 mod memory;
 mod metering;
 mod peers;
-mod report;
+pub(crate) mod report;
 pub(crate) mod server;
 
 use std::env;

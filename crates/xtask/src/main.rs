@@ -2,6 +2,7 @@
 //!
 //! Everything a contributor or the gate runs is here, in Rust, and builds no other tool.
 
+mod attack;
 mod bench;
 mod build_time;
 mod ci;
@@ -30,6 +31,8 @@ enum Chore {
     Ci,
     /// Runs everything that proves the product, installing what that needs when run as root.
     Test(test::Options),
+    /// Attacks the release binary, whole or one part alone; `test --long` runs all of it.
+    Attack(attack::Options),
     /// Checks sizes, names, layers, words and the map of the code.
     Tidy,
     /// Checks licences, bans, duplicates and unused dependencies.
@@ -55,6 +58,7 @@ fn run(chore: &Chore) -> anyhow::Result<()> {
     match chore {
         Chore::Ci => ci::run(),
         Chore::Test(options) => test::run(options),
+        Chore::Attack(options) => attack::run(options),
         Chore::Tidy => tidy::run(),
         Chore::Dependencies => ci::dependencies::run(),
         Chore::Bench(bench) => bench::run(bench),

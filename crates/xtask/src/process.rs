@@ -110,7 +110,12 @@ impl Running {
 
     /// Whether it ended by itself.
     pub(crate) fn ended(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+        Ok(self.status()?.is_some())
+    }
+
+    /// How it ended by itself, if it did.
+    pub(crate) fn status(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Sends a signal and waits until the program is gone.
@@ -158,6 +163,18 @@ pub(crate) fn wait_for<T>(
         }
         thread::sleep(POLL);
     }
+}
+
+/// Most memory that was resident so far.
+pub(crate) fn peak_mib(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: f64 = line
+        .context("no peak is kept")?
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()?;
+    Ok(kib / 1024.0)
 }
 
 /// CPU seconds that a running process has used.

@@ -2,7 +2,7 @@
 
 mod control_writes;
 mod demo;
-mod needs;
+pub(crate) mod needs;
 pub(crate) mod postgres;
 pub(crate) mod python;
 mod tally;
@@ -15,8 +15,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::bench::server;
-use crate::process;
 use crate::workspace::{cargo, root};
+use crate::{attack, process};
 use postgres::{Durability, Postgres};
 use tally::Tally;
 
@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Flights of the full year, as CSV or zipped CSV; the long form's input.
     #[arg(long, value_name = "FILE", requires = "long")]
     flights: Option<PathBuf>,
+    /// Minutes of the long form's attack on the release binary.
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, requires = "long")]
+    attack_minutes: u64,
 }
 
 /// The test command that the README tells newcomers, run as they would.
@@ -70,6 +73,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             "control writes beside due messages",
             server::build().and_then(|binary| control_writes::measure(&binary)),
         );
+        let options = attack::Options::of_minutes(options.attack_minutes);
+        tally.count("the attack", attack::run(&options));
     }
     println!("{tally}");
     tally.verdict()

@@ -25,6 +25,8 @@ pub(crate) struct Client {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// Whether it says when to come back.
+    pub(crate) has_retry_after: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -57,6 +59,25 @@ impl Client {
             &format!("content-type: {media_type}\r\ncontent-length: {length}"),
         );
         self.request.extend_from_slice(body);
+        self.send()
+    }
+
+    /// Asks by any method, with a JSON body or none.
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer> {
+        let body = body.map(serde_json::to_vec).transpose()?;
+        let fields = body.as_ref().map_or_else(String::new, |body| {
+            format!(
+                "content-type: application/json\r\ncontent-length: {}",
+                body.len()
+            )
+        });
+        self.head(method, path, &fields);
+        self.request.extend(body.into_iter().flatten());
         self.send()
     }
 
@@ -119,10 +140,12 @@ impl Client {
             .parse()?;
         let mut length = 0;
         let mut is_chunked = false;
+        let mut has_retry_after = false;
         while let Some((name, value)) = self.read_line()?.split_once(':') {
             if name.eq_ignore_ascii_case("content-length") {
                 length = value.trim().parse()?;
             }
+            has_retry_after |= name.eq_ignore_ascii_case("retry-after");
             is_chunked |= name.eq_ignore_ascii_case("transfer-encoding");
         }
         let body = if is_chunked {
@@ -130,7 +153,11 @@ impl Client {
         } else {
             self.bytes(length)?
         };
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            has_retry_after,
+            body,
+        })
     }
 
     fn chunks(&mut self) -> Result<Vec<u8>> {

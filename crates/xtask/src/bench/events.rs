@@ -1,5 +1,7 @@
 //! CloudEvents as a real program sends them: about 450 bytes, ids unique and in no order.
 
+use std::ops::Range;
+
 /// Flights that repeat; ids, times and run numbers do not.
 const VARIANTS: u64 = 4096;
 /// Events in one second of event time.
@@ -46,6 +48,17 @@ impl Events {
         out.extend_from_slice(br#"","datacontenttype":"application/json","data":"#);
         Self::data(variant, n, out);
         out.push(b'}');
+    }
+
+    /// The body of one request with these events.
+    pub(crate) fn array(&self, numbers: Range<u64>) -> Vec<u8> {
+        let mut body = vec![b'['];
+        for n in numbers {
+            self.json(n, &mut body);
+            body.push(b',');
+        }
+        *body.last_mut().expect("it starts with a bracket") = b']';
+        body
     }
 
     /// Appends one row in the text form of PostgreSQL's COPY.

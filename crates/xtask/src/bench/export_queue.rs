@@ -14,11 +14,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::machine::Machine;
-use super::memory::peak_mib;
 use super::metering::{self, METERING};
 use super::report;
 use super::server::{self, Server};
-use crate::process::Signal;
+use crate::process::{Signal, peak_mib};
 use crate::workspace::scratch;
 
 const SMALL_JOB_LIMIT: Duration = Duration::from_secs(5);
@@ -240,12 +239,12 @@ fn document(machine: &Machine, options: &Options, measured: &Measured) -> String
         ),
         (
             "request accepted, p50, ms",
-            millis(quantile(&measured.posts, 50)),
+            millis(report::quantile(&measured.posts, 50)),
             none(),
         ),
         (
             "request accepted, p99, ms",
-            millis(quantile(&measured.posts, 99)),
+            millis(report::quantile(&measured.posts, 99)),
             none(),
         ),
         (
@@ -268,27 +267,4 @@ fn document(machine: &Machine, options: &Options, measured: &Measured) -> String
          {table}",
         report::count(measured.jobs as u64),
     )
-}
-
-/// A percentile of sorted times.
-pub(crate) fn quantile(sorted: &[Duration], percent: usize) -> Duration {
-    let last = sorted.len().saturating_sub(1);
-    let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
-    sorted.get(at.min(last)).copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::quantile;
-
-    #[test]
-    fn a_percentile_is_the_least_time_that_so_many_do_not_pass() {
-        let sorted: Vec<_> = (1..=200).map(Duration::from_millis).collect();
-        assert_eq!(quantile(&sorted, 50), Duration::from_millis(100));
-        assert_eq!(quantile(&sorted, 99), Duration::from_millis(198));
-        assert_eq!(quantile(&sorted[..1], 99), Duration::from_millis(1));
-        assert_eq!(quantile(&[], 99), Duration::ZERO);
-    }
 }

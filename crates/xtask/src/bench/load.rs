@@ -107,7 +107,7 @@ fn send(
             client.post(PATH, "application/cloudevents+json", &body)?
         }
         Form::Batch(_) => {
-            let body = array(events, numbers);
+            let body = events.array(numbers);
             client.post(PATH, "application/cloudevents-batch+json", &body)?
         }
         Form::Stream => stream(client, events, numbers)?,
@@ -120,16 +120,6 @@ fn send(
         bail!("of {count} new events not all were accepted: {counts}");
     }
     Ok(())
-}
-
-fn array(events: &Events, numbers: std::ops::Range<u64>) -> Vec<u8> {
-    let mut body = vec![b'['];
-    for n in numbers {
-        events.json(n, &mut body);
-        body.push(b',');
-    }
-    *body.last_mut().expect("it starts with a bracket") = b']';
-    body
 }
 
 fn stream(client: &mut Client, events: &Events, numbers: std::ops::Range<u64>) -> Result<Answer> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 
 use super::events::Events;
@@ -14,7 +14,7 @@ use super::machine::Machine;
 use super::metering::{self, Kind};
 use super::report;
 use super::server::{self, Server};
-use crate::process::{self, Signal};
+use crate::process::{self, Signal, peak_mib};
 use crate::workspace::scratch;
 
 const RSS_MIB_MAX: f64 = 600.0;
@@ -133,18 +133,6 @@ fn phase(server: &Server, name: &str, seconds: f64) -> Result<Phase> {
         seconds,
         peak_mib,
     })
-}
-
-/// Most memory that was resident so far.
-pub(super) fn peak_mib(pid: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib: f64 = line
-        .context("no peak is kept")?
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()?;
-    Ok(kib / 1024.0)
 }
 
 fn rest(pid: u32) -> Result<()> {

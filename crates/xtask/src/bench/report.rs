@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -57,6 +58,13 @@ fn apart(plain: &str) -> String {
     text
 }
 
+/// A percentile of sorted times.
+pub(crate) fn quantile(sorted: &[Duration], percent: usize) -> Duration {
+    let last = sorted.len().saturating_sub(1);
+    let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(at.min(last)).copied().unwrap_or_default()
+}
+
 /// Prints the report and writes it as today's.
 pub(crate) fn publish(name: &str, text: &str) -> Result<()> {
     println!("\n{text}");
@@ -71,7 +79,9 @@ pub(crate) fn publish(name: &str, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Rate, count, table, thousands};
+    use std::time::Duration;
+
+    use super::{Rate, count, quantile, table, thousands};
 
     #[test]
     fn a_rate_is_a_number_per_second() {
@@ -91,5 +101,14 @@ mod tests {
             table(&["what", "n"], &rows),
             "| what | n |\n|---|---:|\n| one | 1 |\n"
         );
+    }
+
+    #[test]
+    fn a_percentile_is_the_least_time_that_so_many_do_not_pass() {
+        let sorted: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        assert_eq!(quantile(&sorted, 50), Duration::from_millis(100));
+        assert_eq!(quantile(&sorted, 99), Duration::from_millis(198));
+        assert_eq!(quantile(&sorted[..1], 99), Duration::from_millis(1));
+        assert_eq!(quantile(&[], 99), Duration::ZERO);
     }
 }

@@ -22,10 +22,38 @@ const START_LIMIT: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub(crate) struct Server {
     running: Running,
-    address: SocketAddr,
-    token: String,
+    access: Access,
     /// From the start of the process to the first good answer of `/readyz`.
     pub(crate) ready_after: Duration,
+}
+
+/// Where a server listens, and the credential of its local administrator.
+#[derive(Debug, Clone)]
+pub(crate) struct Access {
+    address: SocketAddr,
+    token: String,
+}
+
+impl Access {
+    /// A connection of the local administrator.
+    pub(crate) fn client(&self) -> Result<Client> {
+        self.client_with(&self.credential())
+    }
+
+    /// A connection with another credential: whole header lines.
+    pub(crate) fn client_with(&self, credential: &str) -> Result<Client> {
+        Client::connect(self.address, credential).context("cannot reach the server")
+    }
+
+    /// The header line of the local administrator.
+    pub(crate) fn credential(&self) -> String {
+        format!("authorization: Bearer {}", self.token)
+    }
+
+    /// Base URL of the listener.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
 }
 
 /// Builds the release binary and gives its path.
@@ -65,8 +93,7 @@ impl Server {
         })?;
         Ok(Self {
             running,
-            address,
-            token,
+            access: Access { address, token },
             ready_after: start.elapsed(),
         })
     }
@@ -88,12 +115,17 @@ impl Server {
 
     /// A connection of the local administrator.
     pub(crate) fn client(&self) -> Result<Client> {
-        self.client_with(&format!("authorization: Bearer {}", self.token))
+        self.access.client()
     }
 
     /// A connection with another credential.
     pub(crate) fn client_with(&self, credential: &str) -> Result<Client> {
-        Client::connect(self.address, credential).context("cannot reach the server")
+        self.access.client_with(credential)
+    }
+
+    /// Where it listens and by which credential.
+    pub(crate) fn access(&self) -> Access {
+        self.access.clone()
     }
 
     /// Events that the server counts, by the meter that counts them.

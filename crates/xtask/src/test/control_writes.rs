@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use crate::bench::client::Client;
-use crate::bench::export_queue::quantile;
+use crate::bench::report::quantile;
 use crate::bench::server::Server;
 use crate::process::Signal;
 use crate::workspace::scratch;
