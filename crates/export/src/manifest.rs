@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use domain::ids::ExportId;
 use metadata::Pins;
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::archive::EntryFacts;
 
@@ -85,6 +87,33 @@ impl Manifest {
             files: files.iter().map(file).collect(),
         }
     }
+}
+
+/// The members of a stored manifest, of which one is replaced.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Members<'m, A> {
+    #[serde(borrow)]
+    format: &'m RawValue,
+    layout: &'m RawValue,
+    export: &'m RawValue,
+    as_of: A,
+    archive: &'m RawValue,
+    files: &'m RawValue,
+}
+
+/// A stored manifest as it is given out: its watermark is a text, which does not show how much
+/// others send.
+pub fn with_text(stored: &[u8], as_of: Option<&str>) -> serde_json::Result<Vec<u8>> {
+    let stored: Members<'_, IgnoredAny> = serde_json::from_slice(stored)?;
+    serde_json::to_vec_pretty(&Members {
+        as_of,
+        format: stored.format,
+        layout: stored.layout,
+        export: stored.export,
+        archive: stored.archive,
+        files: stored.files,
+    })
 }
 
 /// Bytes as lower-case hexadecimal digits.

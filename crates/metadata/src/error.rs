@@ -130,7 +130,7 @@ pub enum Error {
         holder: String,
     },
     /// A read asks for a control revision that does not exist yet.
-    #[error("control revision {asked} does not exist yet: the newest is {newest}")]
+    #[error("control data of this revision does not exist yet: expected an earlier one")]
     BeyondRevision {
         /// What was asked for.
         asked: u64,

@@ -17,6 +17,7 @@ use crate::error::ApiResult;
 use crate::exports::Exports;
 use crate::metrics::Metrics;
 use crate::store::{self, Readings};
+use crate::watermark::Seal;
 
 /// The state of one running server.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub struct App {
     pub control: Control,
     /// Who callers are.
     pub credentials: Credentials,
+    /// Gives watermarks the texts that the outside sees.
+    pub seal: Seal,
     /// Counters of this server.
     pub metrics: Metrics,
     /// Cancelled when the server is told to stop.

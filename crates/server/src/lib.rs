@@ -28,3 +28,4 @@ pub mod run;
 pub mod server_file;
 pub mod setup;
 pub mod store;
+pub mod watermark;

@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::random;
 use crate::server_file::{Published, ServerFile};
 use crate::store;
+use crate::watermark::Seal;
 
 /// A server that answers requests until it is stopped.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     let metadata = open_metadata(&config).await?;
     bootstrap::name_equals(&metadata).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
+    let seal = Seal::of(&metadata, clock.now()).await?;
     let store = store::open(&config, &metadata).await?;
     let lease = Lease::take(&config, &metadata, &clock, &store.readings).await?;
     let (exports, workers) = exports::start(
@@ -63,6 +65,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         public_url: public_url(&config.server, address),
         credentials: Credentials::new(&token),
         control: Control::default(),
+        seal,
         metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,

@@ -71,8 +71,9 @@ pub enum Error {
         /// The newest version known here.
         known: u32,
     },
-    /// A read asks for a sequence that is not durable yet.
-    #[error("sequence {asked} is beyond the watermark {watermark}")]
+    /// A read asks for a sequence that is not durable yet. The text names none: callers see it,
+    /// and would learn how much others send.
+    #[error("usage does not reach this watermark yet: expected an earlier one")]
     BeyondWatermark {
         /// What was asked for.
         asked: u64,

@@ -36,6 +36,16 @@ impl Metadata {
         rows.iter().map(export_of).collect()
     }
 
+    /// Whether an export was made at, or asked for, this very watermark.
+    pub async fn has_watermark(&self, as_of: AsOf) -> Result<bool> {
+        let statement = sql("SELECT id FROM exports WHERE as_of_sequence = $1
+                 AND as_of_revision = $2 AND as_of_time = $3 LIMIT 1")
+        .bind(as_of.sequence)
+        .bind(as_of.revision)
+        .bind(as_of.time);
+        Ok(self.database.read().one(statement).await?.is_some())
+    }
+
     /// The export an organization asked for under this idempotency key.
     pub async fn find_export_by_key(
         &self,

@@ -20,6 +20,7 @@ mod rules;
 mod schedules;
 mod servers;
 mod turns;
+mod watermarks;
 mod webhooks;
 mod world;
 
@@ -51,6 +52,9 @@ macro_rules! stories {
 }
 
 stories! {
+    watermarks:
+        servers_that_start_at_once_get_one_key
+        only_the_very_watermark_of_an_export_is_found;
     remakes:
         a_damaged_artifact_goes_back_and_nobody_hears_of_its_end_again;
     damage:

@@ -60,7 +60,7 @@ pub async fn create_export(
         Checked::Repeated(export) => (StatusCode::OK, *export),
         Checked::New(new) => insert(&app, *new).await?,
     };
-    let export = ExportOut::of(export, &client);
+    let export = ExportOut::of(export, &app, &client);
     let location = export.location().to_owned();
     Ok((status, [(header::LOCATION, location)], Json(export)))
 }
@@ -83,7 +83,7 @@ pub async fn list_exports(
     let tops = caller.reach(Permission::Read)?.tops.as_slice();
     let (filter, page, now) = (asked.filter(&caller)?, page.request()?, app.now());
     let found = app.metadata.list_exports(tops, now, filter, &page).await?;
-    let wire = |export| Some(ExportOut::of(export, &client));
+    let wire = |export| Some(ExportOut::of(export, &app, &client));
     Ok(Json(PageOut::of(found, wire)))
 }
 
@@ -102,7 +102,7 @@ pub async fn get_export(
 ) -> ApiResult<Json<ExportOut>> {
     let export = find(&app, &caller, &text).await?;
     let export = wait.until_ended(&app, export).await?;
-    Ok(Json(ExportOut::of(export, &client)))
+    Ok(Json(ExportOut::of(export, &app, &client)))
 }
 
 /// Cancels an export that has not ended.
@@ -124,7 +124,7 @@ pub async fn cancel_export(
         error => error.into(),
     })?;
     app.exports.cancelled(cancelled.id);
-    Ok(Json(ExportOut::of(cancelled, &client)))
+    Ok(Json(ExportOut::of(cancelled, &app, &client)))
 }
 
 /// Writes the job of a request and tells a worker; gives what the answer says of it.

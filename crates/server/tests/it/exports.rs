@@ -7,6 +7,7 @@ mod names;
 mod refusals;
 mod safe;
 mod schedules;
+mod watermarks;
 
 use domain::tree::OrganizationKind;
 use insta::assert_snapshot;
@@ -113,7 +114,7 @@ async fn an_export_is_accepted_made_and_told_in_full() {
     expiresAt: "2026-06-04T12:00:00Z"
     "#);
     let json = done.json();
-    assert_eq!(json["asOf"].as_str().unwrap().len(), 57);
+    assert_eq!(json["asOf"].as_str().unwrap().len(), 55);
     assert_eq!(json["artifact"]["mediaType"], "application/zip");
     assert_eq!(json["artifact"]["sha256"].as_str().unwrap().len(), 64);
     assert_eq!(

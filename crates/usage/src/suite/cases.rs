@@ -71,6 +71,9 @@ pub(super) async fn a_sequence_that_is_not_there_yet_is_refused(store: &dyn Usag
     let totals = totals_of(scope, vec![meter(Aggregation::Sum)]);
     let totals = store.totals(totals, beyond).await;
     assert!(matches!(totals, Err(Error::BeyondWatermark { .. })));
+    let text = totals.expect_err("refused").to_string();
+    let numberless = text.bytes().all(|byte| !byte.is_ascii_digit());
+    assert!(numberless, "callers see it: {text}");
 }
 
 pub(super) async fn a_scope_sees_each_organization_only_while_it_lay_there(store: &dyn UsageStore) {

@@ -11,7 +11,7 @@ use metadata::{Export, ExportKind, ExportSource, NewExport};
 use serde::Serialize;
 use usage::query::TotalsQuery;
 
-use super::as_of;
+use super::as_of::reached;
 use super::view::View;
 use crate::api::metering::request::{CALLBACK_CHARS_MAX, is_callback_url};
 use crate::app::App;
@@ -335,27 +335,6 @@ async fn is_kept(app: &App, view: &View, new: &NewExport) -> ApiResult<()> {
         }
     }
     Ok(())
-}
-
-/// A watermark that is reached.
-async fn reached(app: &App, text: &str) -> ApiResult<AsOf> {
-    let refused = |what: &str| ApiError::new(Code::InvalidAsOf, format!("asOf {what}"));
-    let as_of = as_of::read(text).ok_or_else(|| refused("is no watermark of this server"))?;
-    let is_ahead = is_beyond(app.usage.check(as_of.sequence).await)?
-        || as_of.revision > app.metadata.control_revision().await?
-        || as_of.time > app.now();
-    if is_ahead {
-        return Err(refused("is ahead of now"));
-    }
-    Ok(as_of)
-}
-
-/// Whether a sequence is not there yet; damage before it is an error.
-fn is_beyond(checked: usage::Result<()>) -> usage::Result<bool> {
-    match checked {
-        Err(usage::Error::BeyondWatermark { .. }) => Ok(true),
-        checked => checked.map(|()| false),
-    }
 }
 
 fn kind(word: &str) -> ApiResult<ExportKind> {

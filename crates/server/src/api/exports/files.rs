@@ -5,12 +5,13 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use export::manifest::with_text;
 
 use super::find;
 use crate::api::artifact::{self, Absence};
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{ApiResult, Code};
+use crate::error::{ApiError, ApiResult, Code};
 
 const ABSENCE: Absence = Absence {
     expired: Code::ExportExpired,
@@ -60,7 +61,9 @@ pub async fn export_manifest(
 ) -> ApiResult<Response> {
     let export = find(&app, &caller, &text).await?;
     let artifact = artifact::finished(&app, &export, &ABSENCE)?;
-    let manifest = artifact::manifest(&app, &export, artifact).await?;
+    let stored = artifact::manifest(&app, &export, artifact).await?;
+    let as_of = export.pins.map(|pins| app.seal.text(pins.as_of));
+    let manifest = with_text(&stored, as_of.as_deref()).map_err(ApiError::internal)?;
     let media_type = [(header::CONTENT_TYPE, "application/json")];
     Ok((media_type, manifest).into_response())
 }

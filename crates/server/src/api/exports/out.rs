@@ -11,9 +11,9 @@ use metadata::{
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::as_of;
 use crate::api::artifact;
 use crate::api::client::Client;
+use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 
@@ -123,7 +123,7 @@ struct LinksOut {
 }
 
 impl ExportOut {
-    pub(super) fn of(export: Export, client: &Client) -> Self {
+    pub(super) fn of(export: Export, app: &App, client: &Client) -> Self {
         let this = format!("{}/api/v1/exports/{}", client.base_url, export.id);
         let is_there = matches!(
             export.status,
@@ -132,6 +132,7 @@ impl ExportOut {
         let kept = export.artifact.as_ref().filter(|_| is_there);
         let link = |what: &str| kept.map(|_| format!("{this}/{what}"));
         let pinned = export.pins.map(|pins| pins.as_of);
+        let as_of = pinned.or(export.request.as_of);
         Self {
             id: export.id,
             kind: export.request.kind.as_str(),
@@ -140,7 +141,7 @@ impl ExportOut {
             source: export.request.source.as_str(),
             organization_id: export.request.organization,
             user_id: export.request.user,
-            as_of: pinned.or(export.request.as_of).map(as_of::spell),
+            as_of: as_of.map(|as_of| app.seal.text(as_of)),
             progress: ProgressOut {
                 percent: export.progress.percent,
                 rows: export.progress.rows,
