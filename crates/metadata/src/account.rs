@@ -59,6 +59,7 @@ impl Metadata {
 
     /// All accounts, by id.
     pub async fn list_accounts(&self, page: &PageRequest) -> Result<Page<Account>> {
+        let page = page.of("accounts", Vec::new())?;
         let statement = sql("SELECT * FROM accounts WHERE $1 IS NULL OR id > $1
              ORDER BY id LIMIT $2")
         .bind(page.after())

@@ -18,7 +18,9 @@ impl From<OrganizationId> for Tops {
 
 impl From<&[OrganizationId]> for Tops {
     fn from(tops: &[OrganizationId]) -> Self {
-        let all: Vec<_> = tops.iter().map(OrganizationId::as_str).collect();
+        let mut all: Vec<_> = tops.iter().map(OrganizationId::as_str).collect();
+        // One text for the same ones, since cursors are bound to it.
+        all.sort_unstable();
         Self(all.join(" "))
     }
 }

@@ -27,6 +27,16 @@ pub enum Error {
         /// What was expected and what is there.
         reason: String,
     },
+    /// The part of a list that is asked for is none of this list.
+    #[error("{parameter} is {value}: expected {expected}")]
+    Page {
+        /// Which parameter.
+        parameter: &'static str,
+        /// What it is.
+        value: String,
+        /// What it should be, and what to do.
+        expected: String,
+    },
     /// A name or id that must be unique is in use.
     #[error("{what} is already in use")]
     Taken {
@@ -195,6 +205,7 @@ impl Error {
         match self {
             Self::NotFound { .. } => Kind::NotFound,
             Self::Invalid { .. }
+            | Self::Page { .. }
             | Self::Misplaced { .. }
             | Self::RootStays { .. }
             | Self::NotRateable { .. }

@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::ids::{ExportId, MeterId, OrganizationId, RequestId, ScheduleId, UserId};
 use domain::schedule::Period;
 
-use crate::database::words;
+use crate::database::{Bind, words};
 
 pub(crate) mod insert;
 mod lease;
@@ -194,6 +194,19 @@ pub struct ExportFilter {
     pub organization: Option<OrganizationId>,
     /// Which schedule asked for them.
     pub schedule: Option<ScheduleId>,
+}
+
+impl ExportFilter {
+    /// Every filter, in the order above.
+    pub(crate) fn binds(self) -> [Bind; 5] {
+        [
+            self.status.into(),
+            self.kind.into(),
+            self.source.into(),
+            self.organization.into(),
+            self.schedule.into(),
+        ]
+    }
 }
 
 /// How far a worker is.

@@ -123,11 +123,13 @@ impl Metadata {
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Key>> {
+        let requester = requester.into();
+        let page = page.of("keys", vec![requester.clone().into()])?;
         let statement = sql(below!(
             "SELECT k.* FROM below JOIN api_keys k ON k.organization_id = below.id
              WHERE $3 IS NULL OR k.id > $3 ORDER BY k.id LIMIT $4"
         ))
-        .bind(requester.into())
+        .bind(requester)
         .bind(at)
         .bind(page.after())
         .bind(page.rows());

@@ -147,11 +147,13 @@ impl Metadata {
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Schedule>> {
+        let requester = requester.into();
+        let page = page.of("schedules", vec![requester.clone().into()])?;
         let statement = sql(below!(
             "SELECT s.* FROM below JOIN export_schedules s ON s.organization_id = below.id
              WHERE $3 IS NULL OR s.id > $3 ORDER BY s.id LIMIT $4"
         ))
-        .bind(requester.into())
+        .bind(requester)
         .bind(at)
         .bind(page.after())
         .bind(page.rows());

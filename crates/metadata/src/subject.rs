@@ -109,14 +109,16 @@ impl Metadata {
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Subject>> {
-        let (organization, key) = page.after().map(place).transpose()?.unzip();
+        let requester = requester.into();
+        let page = page.of("subjects", vec![requester.clone().into()])?;
+        let (organization, key) = page.after_of(place)?.unzip();
         let statement = sql(below!(
             "SELECT s.* FROM below JOIN subjects s ON s.organization_id = below.id
              WHERE $3 IS NULL OR s.subject_key > $3
                  OR (s.subject_key = $3 AND s.organization_id > $4)
              ORDER BY s.subject_key, s.organization_id LIMIT $5"
         ))
-        .bind(requester.into())
+        .bind(requester)
         .bind(at)
         .bind(key)
         .bind(organization)
@@ -129,9 +131,8 @@ impl Metadata {
 }
 
 /// Organization and key of the subject a cursor names.
-fn place(cursor: &str) -> Result<(&str, &str)> {
-    let refused = || Error::invalid("cursor", "is not a cursor of this list");
-    cursor.split_once(' ').ok_or_else(refused)
+fn place(cursor: &str) -> Option<(&str, &str)> {
+    cursor.split_once(' ')
 }
 
 fn nearest_of(requester: Tops, key: &str, at: Timestamp) -> Statement {

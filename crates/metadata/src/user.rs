@@ -146,11 +146,13 @@ impl Metadata {
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<User>> {
+        let requester = requester.into();
+        let page = page.of("users", vec![requester.clone().into()])?;
         let statement = sql(below!(
             "SELECT u.* FROM below JOIN users u ON u.organization_id = below.id
              WHERE $3 IS NULL OR u.id > $3 ORDER BY u.id LIMIT $4"
         ))
-        .bind(requester.into())
+        .bind(requester)
         .bind(at)
         .bind(page.after())
         .bind(page.rows());

@@ -5,8 +5,8 @@ use domain::ids::{ExportId, OrganizationId};
 use domain::schedule::Period;
 
 use crate::below::{Tops, below};
-use crate::database::{Row, sql};
-use crate::error::{Error, Result};
+use crate::database::{Row, Statement, sql};
+use crate::error::Result;
 use crate::export::{Artifact, AsOf, Export, ExportFilter, NewExport, Pins, Progress, Scheduled};
 use crate::open::Metadata;
 use crate::page::{Page, PageRequest};
@@ -69,7 +69,11 @@ impl Metadata {
         filter: ExportFilter,
         page: &PageRequest,
     ) -> Result<Page<Export>> {
-        let after = page.after().map(split_key).transpose()?;
+        let requester = requester.into();
+        let filters = filter.binds();
+        let read_for = [requester.clone().into()].into_iter();
+        let page = page.of("exports", read_for.chain(filters.clone()).collect())?;
+        let after = page.after_of(split_key)?;
         let statement = sql(below!(
             "SELECT x.* FROM below JOIN exports x ON x.organization_id = below.id
              WHERE ($3 IS NULL OR (x.created_at, x.id) < ($3, $4))
@@ -78,16 +82,12 @@ impl Metadata {
                  AND ($10 IS NULL OR x.schedule_id = $10)
              ORDER BY x.created_at DESC, x.id DESC LIMIT $5"
         ))
-        .bind(requester.into())
+        .bind(requester)
         .bind(at)
         .bind(after.map(|(created_at, _)| created_at))
         .bind(after.map(|(_, id)| id))
-        .bind(page.rows())
-        .bind(filter.status)
-        .bind(filter.kind)
-        .bind(filter.source)
-        .bind(filter.organization)
-        .bind(filter.schedule);
+        .bind(page.rows());
+        let statement = filters.into_iter().fold(statement, Statement::bind);
         let rows = self.database.read().all(statement).await?;
         let exports = rows.iter().map(export_of).collect::<Result<_>>()?;
         Ok(page.cut(exports, |export: &Export| {
@@ -96,12 +96,9 @@ impl Metadata {
     }
 }
 
-fn split_key(key: &str) -> Result<(i64, ExportId)> {
-    let parts = key.split_once(':').and_then(|(micros, id)| {
-        let id = id.parse().ok()?;
-        Some((micros.parse().ok()?, id))
-    });
-    parts.ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))
+fn split_key(key: &str) -> Option<(i64, ExportId)> {
+    let (micros, id) = key.split_once(':')?;
+    Some((micros.parse().ok()?, id.parse().ok()?))
 }
 
 /// The export in a row of `exports`.

@@ -52,6 +52,7 @@ impl Metadata {
         account: AccountId,
         page: &PageRequest,
     ) -> Result<Page<MeterRecord>> {
+        let page = page.of("meters", vec![account.into()])?;
         let statement = sql(newest!(
             "WHERE m.account_id = $1 AND ($2 IS NULL OR m.id > $2) ORDER BY m.id LIMIT $3"
         ))

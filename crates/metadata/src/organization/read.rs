@@ -57,6 +57,7 @@ impl Metadata {
         page: &PageRequest,
     ) -> Result<Page<Organization>> {
         let requester = requester.into();
+        let page = page.of("organizations", vec![requester.clone().into()])?;
         let statement = sql(below!(
             "SELECT o.id, o.account_id, o.kind, o.created_at, o.archived_at, e.parent_id, v.*
              FROM below

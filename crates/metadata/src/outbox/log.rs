@@ -18,7 +18,8 @@ impl Metadata {
         state: Option<DeliveryState>,
         page: &PageRequest,
     ) -> Result<Page<Delivery>> {
-        let after = page.after().map(split_key).transpose()?;
+        let page = page.of("deliveries", vec![webhook.into(), state.into()])?;
+        let after = page.after_of(split_key)?;
         let statement = sql("SELECT * FROM outbox WHERE webhook_id = $1
                  AND ($2 IS NULL OR state = $2)
                  AND ($3 IS NULL OR (created_at, id) < ($3, $4))
@@ -180,10 +181,7 @@ fn url_of(webhook: &Webhook) -> Result<String> {
     url.ok_or_else(|| Error::invalid("url", "a webhook for callbacks has no URL of its own"))
 }
 
-fn split_key(key: &str) -> Result<(i64, DeliveryId)> {
-    let parts = key.split_once(':').and_then(|(micros, id)| {
-        let id = id.parse().ok()?;
-        Some((micros.parse().ok()?, id))
-    });
-    parts.ok_or_else(|| Error::invalid("cursor", "is not a cursor of this list"))
+fn split_key(key: &str) -> Option<(i64, DeliveryId)> {
+    let (micros, id) = key.split_once(':')?;
+    Some((micros.parse().ok()?, id.parse().ok()?))
 }

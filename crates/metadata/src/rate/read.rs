@@ -36,6 +36,7 @@ impl Metadata {
         account: AccountId,
         page: &PageRequest,
     ) -> Result<Page<RateRecord>> {
+        let page = page.of("rates", vec![account.into()])?;
         let statement = sql(newest!(
             "WHERE r.account_id = $1 AND ($2 IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
         ))

@@ -26,11 +26,13 @@ impl Metadata {
         at: Timestamp,
         page: &PageRequest,
     ) -> Result<Page<Webhook>> {
+        let requester = requester.into();
+        let page = page.of("webhooks", vec![requester.clone().into()])?;
         let statement = sql(below!(
             "SELECT w.* FROM below JOIN webhooks w ON w.organization_id = below.id
              WHERE $3 IS NULL OR w.id > $3 ORDER BY w.id LIMIT $4"
         ))
-        .bind(requester.into())
+        .bind(requester)
         .bind(at)
         .bind(page.after())
         .bind(page.rows());

@@ -142,7 +142,9 @@ pub(crate) async fn every_list_comes_in_pages_without_gaps_or_repeats(metadata: 
             .clone()
             .all(|pair| pair[0].created_at >= pair[1].created_at)
     );
-    let foreign = PageRequest::new(Some("6162".parse().unwrap()), 3).unwrap();
+    let first = PageRequest::new(None, 3).unwrap();
+    let keys = metadata.list_keys(root, now, &first).await.unwrap();
+    let foreign = PageRequest::new(keys.next, 3).unwrap();
     assert!(
         metadata
             .list_exports(root, now, ExportFilter::default(), &foreign)

@@ -80,9 +80,16 @@ pub async fn list_exports(
     Query(page): Query<PageQuery>,
     Query(asked): Query<ListQuery>,
 ) -> ApiResult<Json<PageOut<ExportOut>>> {
-    let tops = caller.reach(Permission::Read)?.tops.as_slice();
-    let (filter, page, now) = (asked.filter(&caller)?, page.request()?, app.now());
-    let found = app.metadata.list_exports(tops, now, filter, &page).await?;
+    let reach = caller.reach(Permission::Read)?;
+    let (filter, page, now) = (
+        asked.filter(&caller)?,
+        page.request(reach.organization)?,
+        app.now(),
+    );
+    let found = app
+        .metadata
+        .list_exports(reach.tops.as_slice(), now, filter, &page)
+        .await?;
     let wire = |export| Some(ExportOut::of(export, &app, &client));
     Ok(Json(PageOut::of(found, wire)))
 }

@@ -127,9 +127,12 @@ pub async fn list_keys(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<KeyOut>>> {
-    let tops = caller.reach(Permission::Administer)?.tops.as_slice();
-    let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_keys(tops, now, &page).await?;
+    let reach = caller.reach(Permission::Administer)?;
+    let (page, now) = (page.request(reach.organization)?, app.now());
+    let found = app
+        .metadata
+        .list_keys(reach.tops.as_slice(), now, &page)
+        .await?;
     Ok(Json(PageOut::of(found, |key| Some(KeyOut::of(key, now)))))
 }
 

@@ -73,12 +73,9 @@ pub async fn list_meters(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    caller.may(Permission::Read)?;
     let sent = Parameters::parse(query.as_deref());
-    let page = app
-        .metadata
-        .list_meters(caller.account, &sent.page()?)
-        .await?;
+    let page = sent.page(caller.may(Permission::Read)?)?;
+    let page = app.metadata.list_meters(caller.account, &page).await?;
     let live = page
         .items
         .into_iter()

@@ -122,9 +122,12 @@ pub async fn list_organizations(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<OrganizationOut>>> {
-    let tops = caller.reach(Permission::Read)?.tops.as_slice();
-    let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_organizations(tops, now, &page).await?;
+    let reach = caller.reach(Permission::Read)?;
+    let (page, now) = (page.request(reach.organization)?, app.now());
+    let found = app
+        .metadata
+        .list_organizations(reach.tops.as_slice(), now, &page)
+        .await?;
     let wire = |organization| Some(OrganizationOut::of(organization, &caller));
     Ok(Json(PageOut::of(found, wire)))
 }

@@ -1,6 +1,7 @@
 //! Pages of lists: `limit`, an opaque `cursor`, and `next` in the answer.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use domain::ids::OrganizationId;
 use metadata::{Cursor, Page, PageRequest};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,17 +15,26 @@ pub struct PageQuery {
     /// Items of the page, 1 to 1,000.
     #[param(default = 100, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the page before, of the same list with the same filters.
     cursor: Option<String>,
 }
 
 impl PageQuery {
-    /// The part as the database knows it.
-    pub fn request(&self) -> ApiResult<PageRequest> {
-        let after = self.cursor.as_deref().map(str::parse).transpose()?;
-        let limit = self.limit.unwrap_or(metadata::PAGE_LIMIT_DEFAULT);
-        Ok(PageRequest::new(after, limit)?)
+    /// The part as the database knows it, for the organization the caller acts for.
+    pub fn request(&self, reader: OrganizationId) -> ApiResult<PageRequest> {
+        request(self.limit, self.cursor.as_deref(), reader)
     }
+}
+
+/// The part of a list that `limit` and `cursor` ask for. Cursors of other readers are refused.
+pub(super) fn request(
+    limit: Option<u32>,
+    cursor: Option<&str>,
+    reader: OrganizationId,
+) -> ApiResult<PageRequest> {
+    let after = cursor.map(str::parse).transpose()?;
+    let limit = limit.unwrap_or(metadata::PAGE_LIMIT_DEFAULT);
+    Ok(PageRequest::new(after, limit)?.read_by(reader))
 }
 
 /// A part of a list.

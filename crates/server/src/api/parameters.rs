@@ -3,8 +3,10 @@
 use std::str::FromStr;
 
 use domain::Timestamp;
-use metadata::{PAGE_LIMIT_DEFAULT, PageRequest};
+use domain::ids::OrganizationId;
+use metadata::PageRequest;
 
+use super::page;
 use crate::error::{ApiError, ApiResult};
 
 /// The parameters of a request, in order.
@@ -60,13 +62,9 @@ impl Parameters {
     }
 
     /// The part of a list that `limit` and `cursor` ask for.
-    pub fn page(&self) -> ApiResult<PageRequest> {
+    pub fn page(&self, reader: OrganizationId) -> ApiResult<PageRequest> {
         let limit = self.parsed("limit", "a whole number")?;
-        let after = self.first("cursor").map(str::parse).transpose()?;
-        Ok(PageRequest::new(
-            after,
-            limit.unwrap_or(PAGE_LIMIT_DEFAULT),
-        )?)
+        page::request(limit, self.first("cursor"), reader)
     }
 }
 

@@ -28,11 +28,8 @@ pub async fn list_rates(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<RateOut>>> {
-    caller.may(Permission::Read)?;
-    let found = app
-        .metadata
-        .list_rates(caller.account, &page.request()?)
-        .await?;
+    let page = page.request(caller.may(Permission::Read)?)?;
+    let found = app.metadata.list_rates(caller.account, &page).await?;
     // Each shows the slug of its meter.
     caller.control.meters()?;
     let wire = |record| {

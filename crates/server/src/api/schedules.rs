@@ -57,9 +57,12 @@ pub async fn list_schedules(
     client: Client,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<ScheduleOut>>> {
-    let tops = caller.reach(Permission::Read)?.tops.as_slice();
-    let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_schedules(tops, now, &page).await?;
+    let reach = caller.reach(Permission::Read)?;
+    let (page, now) = (page.request(reach.organization)?, app.now());
+    let found = app
+        .metadata
+        .list_schedules(reach.tops.as_slice(), now, &page)
+        .await?;
     let wire = |schedule| Some(ScheduleOut::of(schedule, &client));
     Ok(Json(PageOut::of(found, wire)))
 }

@@ -125,12 +125,10 @@ pub async fn list_subjects(
     caller: Caller,
     RawQuery(query): RawQuery,
 ) -> ApiResult<Response> {
-    let tops = caller.reach(Permission::Read)?.tops.as_slice();
-    let sent = Parameters::parse(query.as_deref());
-    let page = app
-        .metadata
-        .list_subjects(tops, app.now(), &sent.page()?)
-        .await?;
+    let reach = caller.reach(Permission::Read)?;
+    let page = Parameters::parse(query.as_deref()).page(reach.organization)?;
+    let tops = reach.tops.as_slice();
+    let page = app.metadata.list_subjects(tops, app.now(), &page).await?;
     let subjects: Vec<SubjectOut> = page.items.into_iter().map(SubjectOut::from).collect();
     let link = next_link("/api/v1/subjects", page.next);
     Ok((link, Json(subjects)).into_response())

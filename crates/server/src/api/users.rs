@@ -31,9 +31,12 @@ pub async fn list_users(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<UserOut>>> {
-    let tops = caller.reach(Permission::Administer)?.tops.as_slice();
-    let page = page.request()?;
-    let found = app.metadata.list_users(tops, app.now(), &page).await?;
+    let reach = caller.reach(Permission::Administer)?;
+    let page = page.request(reach.organization)?;
+    let found = app
+        .metadata
+        .list_users(reach.tops.as_slice(), app.now(), &page)
+        .await?;
     let mut users = Vec::with_capacity(found.items.len());
     for user in found.items {
         users.push(with_roles(&app, user).await?);

@@ -36,9 +36,12 @@ pub async fn list_webhooks(
     caller: Caller,
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<WebhookOut>>> {
-    let tops = caller.reach(Permission::Administer)?.tops.as_slice();
-    let (page, now) = (page.request()?, app.now());
-    let found = app.metadata.list_webhooks(tops, now, &page).await?;
+    let reach = caller.reach(Permission::Administer)?;
+    let (page, now) = (page.request(reach.organization)?, app.now());
+    let found = app
+        .metadata
+        .list_webhooks(reach.tops.as_slice(), now, &page)
+        .await?;
     Ok(Json(PageOut::of(found, |webhook| {
         Some(WebhookOut::of(webhook, now))
     })))

@@ -11,6 +11,7 @@ mod catalogue;
 mod cli;
 mod client;
 mod connections;
+mod cursors;
 mod damage;
 mod demo;
 mod events;

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::find;
 use crate::api::page::{PageOut, PageQuery, id};
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 
 /// A message of a webhook, with what its last try met.
@@ -93,7 +93,7 @@ pub async fn list_deliveries(
 ) -> ApiResult<Json<PageOut<DeliveryOut>>> {
     let webhook = find(&app, &caller, &text).await?.id;
     let state = wanted.state.as_deref().map(state).transpose()?;
-    let page = page.request()?;
+    let page = page.request(caller.may(Permission::Administer)?)?;
     let found = app.metadata.list_deliveries(webhook, state, &page).await?;
     Ok(Json(PageOut::of(found, |delivery| Some(delivery.into()))))
 }
