@@ -9,8 +9,10 @@ use crate::open::Metadata;
 /// The right to open the data directory, for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Who holds it, such as host and process.
+    /// Who holds it, such as host and folder; for logs alone.
     pub owner: String,
+    /// Under which URL it is reached; a command that answers no requests has none.
+    pub url: Option<String>,
     /// Grows with every new holder.
     pub epoch: u64,
     /// Until when.
@@ -18,10 +20,12 @@ pub struct Instance {
 }
 
 impl Metadata {
-    /// Takes the right to open the data directory; [`crate::Error::InUse`] names a live holder.
+    /// Takes the right to open the data directory and says under which URL its holder is reached;
+    /// [`crate::Error::InUse`] names a live holder.
     pub async fn claim_instance(
         &self,
         owner: &str,
+        url: Option<&str>,
         lease_ms: u32,
         now: Timestamp,
     ) -> Result<Instance> {
@@ -38,15 +42,16 @@ impl Metadata {
         }
         let epoch = last.map_or(0, |last| last.epoch) + 1;
         let statement = sql(
-            "INSERT INTO instances (name, owner, epoch, lease_expires_at)
-             VALUES ('data', $1, $2, $3)
+            "INSERT INTO instances (name, owner, epoch, lease_expires_at, url)
+             VALUES ('data', $1, $2, $3, $4)
              ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch,
-                 lease_expires_at = excluded.lease_expires_at
+                 lease_expires_at = excluded.lease_expires_at, url = excluded.url
              RETURNING *",
         )
         .bind(owner)
         .bind(epoch)
-        .bind(lease_end(now, lease_ms));
+        .bind(lease_end(now, lease_ms))
+        .bind(url);
         let row = transaction.one(statement).await?;
         transaction.commit().await?;
         instance_of(&row.ok_or_else(|| Error::not_found("instance", owner))?)
@@ -59,11 +64,12 @@ impl Metadata {
         lease_ms: u32,
         now: Timestamp,
     ) -> Result<Instance> {
-        let statement = sql("UPDATE instances SET lease_expires_at = $3
+        let statement = sql("UPDATE instances SET lease_expires_at = $3, url = $4
              WHERE name = 'data' AND owner = $1 AND epoch = $2 RETURNING *")
         .bind(&instance.owner)
         .bind(instance.epoch)
-        .bind(lease_end(now, lease_ms));
+        .bind(lease_end(now, lease_ms))
+        .bind(instance.url.as_deref());
         if let Some(row) = self.database.write_one(statement).await? {
             return instance_of(&row);
         }
@@ -104,6 +110,7 @@ pub(crate) fn lease_end(now: Timestamp, lease_ms: u32) -> i64 {
 fn instance_of(row: &Row) -> Result<Instance> {
     Ok(Instance {
         owner: row.get("owner")?,
+        url: row.maybe("url")?,
         epoch: row.get("epoch")?,
         lease_expires_at: row.get("lease_expires_at")?,
     })

@@ -125,12 +125,14 @@ impl From<usage::Error> for ApiError {
     /// Paths of the server's files and what its system says are for the log alone.
     fn from(error: usage::Error) -> Self {
         let public = match &error {
-            usage::Error::InUse { holder, .. } => format!("usage is kept by {holder}"),
+            usage::Error::Elsewhere { reason } => reason.clone(),
             usage::Error::DiskFull { .. } => "no space left to store usage".to_owned(),
             usage::Error::ReadOnly { .. } => {
                 "the usage store takes nothing in until it is restarted".to_owned()
             }
-            usage::Error::Io { .. } => Code::Unavailable.meaning().to_owned(),
+            usage::Error::Io { .. } | usage::Error::InUse { .. } => {
+                Code::Unavailable.meaning().to_owned()
+            }
             _ => return Self::of_kind(error.kind(), error),
         };
         Self::new(Code::Unavailable, public)

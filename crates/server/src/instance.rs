@@ -38,19 +38,21 @@ pub struct Lease {
 impl Lease {
     /// Takes the right for an open store; `None` where this server keeps no usage.
     ///
-    /// Losing it closes the store: writes are refused from then on.
+    /// `url` is where its holder answers requests, for servers without a store to name. Losing the
+    /// right closes the store: writes are refused from then on.
     pub async fn take(
         config: &Config,
         metadata: &Metadata,
         clock: &Clock,
         readings: &Arc<dyn Readings>,
+        url: Option<&str>,
     ) -> metadata::Result<Option<Self>> {
         if config.store.mode == StoreMode::None {
             return Ok(None);
         }
         let owner = owner(config);
         let held = metadata
-            .claim_instance(&owner, LEASE_MS, clock.now())
+            .claim_instance(&owner, url, LEASE_MS, clock.now())
             .await?;
         record(metadata, readings.as_ref()).await?;
         let ended = CancellationToken::new();

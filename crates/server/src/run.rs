@@ -51,8 +51,16 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     bootstrap::name_equals(&metadata).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
     let seal = Seal::of(&metadata, clock.now()).await?;
-    let store = store::open(&config, &metadata).await?;
-    let lease = Lease::take(&config, &metadata, &clock, &store.readings).await?;
+    let store = store::open(&config, &metadata, &clock).await?;
+    let public_url = public_url(&config.server, address);
+    let lease = Lease::take(
+        &config,
+        &metadata,
+        &clock,
+        &store.readings,
+        Some(&public_url),
+    )
+    .await?;
     let (exports, workers) = exports::start(
         &config,
         Arc::clone(&store.usage),
@@ -62,7 +70,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let token = format!("{KEY_PREFIX}local_{}", random::secret());
     let app = Arc::new(App {
-        public_url: public_url(&config.server, address),
+        public_url,
         credentials: Credentials::new(&token),
         control: Control::default(),
         seal,

@@ -1,12 +1,11 @@
 //! The usage store behind the routes: the embedded one, or none where another server has it.
 
+mod elsewhere;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use domain::event::{Event, Refusal};
-use domain::ids::OrganizationId;
 use domain::kind::Kind;
 use domain::meter::ReadingRule;
 use metadata::{Account, ControlSnapshot, KnownUsage, Metadata, PAGE_LIMIT_MAX, PageRequest};
@@ -14,12 +13,12 @@ use usage::disk::Disk;
 use usage::disk::real::RealDisk;
 use usage::manifest::{Counters, Layout};
 use usage::metrics::Metrics;
-use usage::query::{Batches, EventsQuery, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
 use usage::store::Progress;
-use usage::traits::{Outcome, SequencedBatch};
 use usage::verify::Report;
-use usage::{EmbeddedStore, Error, Intake, Options, Result, Turn, UsageStore};
+use usage::{EmbeddedStore, Intake, Options, Result, UsageStore};
 
+use self::elsewhere::NoStore;
+use crate::clock::Clock;
 use crate::config::{Config, StoreMode};
 
 /// Gives the readings of declared meters columns of their own, and tells how the store is.
@@ -108,15 +107,12 @@ impl Opened {
 ///
 /// Fails where the folder holds no store or another one than the database knows usage of; one that
 /// ends before what the database knows is opened as damaged.
-pub async fn open(config: &Config, metadata: &Metadata) -> anyhow::Result<Opened> {
-    let data_dir = config.server.data_dir.clone();
+pub async fn open(config: &Config, metadata: &Metadata, clock: &Clock) -> anyhow::Result<Opened> {
     if config.store.mode == StoreMode::None {
-        let owner = metadata
-            .find_instance()
-            .await?
-            .map(|instance| instance.owner);
-        return Ok(Opened::new(Arc::new(NoStore { data_dir, owner })));
+        let (metadata, clock) = (metadata.clone(), clock.clone());
+        return Ok(Opened::new(Arc::new(NoStore { metadata, clock })));
     }
+    let data_dir = config.server.data_dir.clone();
     let layout = layout(metadata).await?;
     let known = metadata.known_usage().await?;
     let open = move || {
@@ -196,97 +192,4 @@ fn spared(account: &Account, error: metadata::Error) -> metadata::Result<()> {
     }
     tracing::error!("control data of account {} is damaged: {error}", account.id);
     Ok(())
-}
-
-/// Stands where another server of the same database keeps the usage.
-#[derive(Debug)]
-pub struct NoStore {
-    /// This server's own data directory.
-    pub data_dir: PathBuf,
-    /// Who keeps the usage, where known.
-    pub owner: Option<String>,
-}
-
-impl Readings for NoStore {
-    fn set_layout(&self, _layout: Layout) {}
-
-    fn progress(&self, _rule: &ReadingRule) -> Progress {
-        Progress {
-            rows: 0,
-            rows_built: 0,
-        }
-    }
-
-    fn read_only_reason(&self) -> Option<String> {
-        None
-    }
-
-    fn store_id(&self) -> Option<String> {
-        None
-    }
-
-    fn counters(&self) -> BTreeMap<String, Counters> {
-        BTreeMap::new()
-    }
-
-    fn metrics(&self) -> Metrics {
-        Metrics::default()
-    }
-
-    fn verify(&self) -> Result<Report> {
-        self.elsewhere()
-    }
-
-    fn close(&self) -> Result<()> {
-        Ok(())
-    }
-}
-
-impl NoStore {
-    fn elsewhere<T>(&self) -> Result<T> {
-        let owner = self.owner.as_deref().unwrap_or("a server not known here");
-        Err(Error::InUse {
-            path: self.data_dir.clone(),
-            holder: owner.to_owned(),
-        })
-    }
-}
-
-#[async_trait]
-impl Intake for NoStore {
-    async fn accept_in_turn(
-        &self,
-        _namespace: OrganizationId,
-        _drafts: Vec<Result<Event, Refusal>>,
-        _turn: Turn,
-    ) -> Result<Vec<Outcome>> {
-        self.elsewhere()
-    }
-
-    async fn identity(&self) -> Result<String> {
-        self.elsewhere()
-    }
-}
-
-#[async_trait]
-impl UsageStore for NoStore {
-    async fn insert(&self, _batch: SequencedBatch) -> Result<()> {
-        self.elsewhere()
-    }
-
-    async fn scan(&self, _query: ScanQuery, _as_of: u64) -> Result<Batches> {
-        self.elsewhere()
-    }
-
-    async fn totals(&self, _query: TotalsQuery, _as_of: u64) -> Result<Vec<TotalRow>> {
-        self.elsewhere()
-    }
-
-    async fn events(&self, _query: EventsQuery, _as_of: u64) -> Result<Vec<StoredEvent>> {
-        self.elsewhere()
-    }
-
-    async fn watermark(&self) -> Result<u64> {
-        self.elsewhere()
-    }
 }

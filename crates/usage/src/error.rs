@@ -61,6 +61,12 @@ pub enum Error {
         /// Who holds it, as it wrote into its lock file.
         holder: String,
     },
+    /// This process keeps no usage.
+    #[error("{reason}")]
+    Elsewhere {
+        /// Who keeps it, as clients may read it.
+        reason: String,
+    },
     /// The directory was written by a newer release.
     #[error("{} has format {found}: this release reads up to {known}", path.display())]
     NewerFormat {
@@ -205,6 +211,7 @@ impl Error {
             | Self::DiskFull { .. }
             | Self::ReadOnly { .. }
             | Self::InUse { .. }
+            | Self::Elsewhere { .. }
             | Self::Busy { .. }
             | Self::HeldBack
             | Self::Closed => Kind::Unavailable,

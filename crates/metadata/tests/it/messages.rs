@@ -213,28 +213,29 @@ pub(crate) async fn a_dead_host_with_thousands_of_messages_delays_nobody(metadat
 pub(crate) async fn one_process_at_a_time_holds_the_data_directory(metadata: Metadata) {
     assert!(metadata.find_instance().await.unwrap().is_none());
     let first = metadata
-        .claim_instance("one:1", 10_000, at(0))
+        .claim_instance("one:1", Some("https://one"), 10_000, at(0))
         .await
         .unwrap();
     assert_eq!((first.epoch, first.lease_expires_at), (1, at(10)));
-    let refused = metadata.claim_instance("two:2", 10_000, at(9)).await;
+    let refused = metadata.claim_instance("two:2", None, 10_000, at(9)).await;
     assert!(matches!(refused, Err(Error::InUse { holder }) if holder == "one:1"));
     let renewed = metadata
         .renew_instance(&first, 10_000, at(9))
         .await
         .unwrap();
     assert_eq!(renewed.lease_expires_at, at(19));
+    assert_eq!(renewed.url.as_deref(), Some("https://one"));
     let second = metadata
-        .claim_instance("two:2", 10_000, at(19))
+        .claim_instance("two:2", None, 10_000, at(19))
         .await
         .unwrap();
-    assert_eq!(second.epoch, 2);
+    assert_eq!((second.epoch, &second.url), (2, &None));
     let lost = metadata.renew_instance(&first, 10_000, at(20)).await;
     assert!(matches!(lost, Err(Error::InUse { holder }) if holder == "two:2"));
     assert!(!metadata.release_instance(&first).await.unwrap());
     assert!(metadata.release_instance(&second).await.unwrap());
     let third = metadata
-        .claim_instance("one:1", 10_000, at(20))
+        .claim_instance("one:1", Some("https://one"), 10_000, at(20))
         .await
         .unwrap();
     assert_eq!(third.epoch, 3);

@@ -153,9 +153,9 @@ impl Import {
         let namespace = find_namespace(&metadata, self.namespace.as_deref()).await?;
         let control = metadata.snapshot_for(namespace).await?;
         let scope = control.scope_of(namespace);
-        let store = store::open(config, &metadata).await?;
         let clock = Clock::system();
-        let lease = Lease::take(config, &metadata, &clock, &store.readings).await?;
+        let store = store::open(config, &metadata, &clock).await?;
+        let lease = Lease::take(config, &metadata, &clock, &store.readings, None).await?;
         let target = StoreTarget {
             intake: Arc::clone(&store.intake),
             namespace,

@@ -3,6 +3,7 @@
 use domain::ids::OrganizationId;
 use metadata::Metadata;
 
+use crate::clock::Clock;
 use crate::config::{Config, StoreMode};
 use crate::error::{ApiError, ApiResult};
 use crate::store::{self, Readings};
@@ -41,7 +42,7 @@ impl<'a> Stored<'a> {
                 return Ok(false);
             }
             Self::Closed(config) => {
-                let opened = store::open(config, metadata).await;
+                let opened = store::open(config, metadata, &Clock::system()).await;
                 let readings = opened.map_err(ApiError::internal)?.readings;
                 let read = move || readings.close().map(|()| readings.counters());
                 let read = tokio::task::spawn_blocking(read).await;

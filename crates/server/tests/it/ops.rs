@@ -224,7 +224,10 @@ async fn a_running_request_is_finished_before_the_server_stops() {
 
 #[tokio::test]
 async fn a_server_without_a_store_names_the_one_that_keeps_the_usage() {
-    let keeper = TestServer::start().await;
+    let keeper = TestServer::start_with(|config| {
+        config.server.public_url = "https://usage.example/".to_owned();
+    })
+    .await;
     let key = keeper.key(keeper.root().await, Role::Owner).await;
     let folder = keeper.data_dir();
     let other = TestServer::start_with(|config| {
@@ -237,7 +240,37 @@ async fn a_server_without_a_store_names_the_one_that_keeps_the_usage() {
         .post(&key, "/api/v1/events", &event("a").to_string())
         .await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
-    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.starts_with("usage is kept by "), "{detail}");
-    assert!(detail.ends_with(folder.to_str().unwrap()), "{detail}");
+    let by_url = "usage is kept by https://usage.example: send the request there";
+    assert_eq!(refused.json()["detail"], by_url);
+    let read = other.get(&key, "/api/v1/events").await;
+    assert_eq!((read.status, &read.json()["detail"]), (503, &by_url.into()));
+    let verified = other.post(other.token(), "/api/v1/verification", "").await;
+    assert_eq!(verified.status, 503, "{}", verified.body);
+    assert_eq!(verified.json()["detail"], by_url);
+
+    // The next holder is named as soon as it has the right, and nobody when its lease is over.
+    keeper.stop().await;
+    let detail = async || {
+        let refused = other
+            .post(&key, "/api/v1/events", &event("a").to_string())
+            .await;
+        refused.json()["detail"].as_str().unwrap().to_owned()
+    };
+    let none = "no server keeps the usage now: start the one that has the store";
+    assert_eq!(detail().await, none);
+    let (metadata, now) = (&other.app().metadata, other.app().now());
+    let host = "host.internal:/srv/data";
+    for url in [Some("https://next.example"), None] {
+        let claimed = metadata.claim_instance(host, url, 10_000, now).await;
+        claimed.unwrap();
+        let detail = detail().await;
+        let named = url.unwrap_or("a process without a URL");
+        assert!(
+            detail.starts_with(&format!("usage is kept by {named}")),
+            "{detail}"
+        );
+        assert!(!detail.contains("internal"), "{detail}");
+    }
+    other.advance(11);
+    assert_eq!(detail().await, none);
 }
