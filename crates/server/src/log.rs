@@ -14,6 +14,9 @@ pub fn start(config: &Log) -> anyhow::Result<()> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // A line that cannot be written is lost: to complain on standard error panics when it is
+        // standard error that takes nothing, such as a log file on a full disk.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => lines.try_init(),

@@ -99,3 +99,30 @@ async fn a_disk_that_is_full_is_unavailable_while_it_lasts_and_reads_go_on() {
     let taken = server.log_in().await;
     assert_eq!(taken.status, 200, "{}", taken.body);
 }
+
+#[tokio::test]
+async fn a_log_that_takes_no_line_stops_nothing() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tallyport"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+    command.arg(folder.path());
+    command.env("TALLYPORT_ADMIN_USER", "admin");
+    command.env("TALLYPORT_ADMIN_PASSWORD", PASSWORD);
+    command.env("TALLYPORT_LOG_FILTER", "debug");
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    command.stdout(Stdio::piped()).stderr(full.unwrap());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let listens = lines.any(|line| line.unwrap().contains("listens on"));
+    assert!(listens, "the server ended while starting");
+    let file = ServerFile::read(folder.path()).unwrap().unwrap();
+    let server = Process {
+        child,
+        file,
+        _folder: folder,
+    };
+    assert_eq!(server.get("/readyz").await.status, 200);
+    assert_eq!(server.get("/api/v1/nothing").await.status, 404);
+    assert_eq!(server.log_in().await.status, 200);
+}
