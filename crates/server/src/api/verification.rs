@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::kind::Kind;
 use export::ArtifactReport;
-use metadata::ControlReport;
+use metadata::{ControlReport, KnownUsage};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -114,6 +114,21 @@ impl VerificationOut {
             refused: report.counters.refused,
             damage: damage.collect(),
             kept: kept.collect(),
+        }
+    }
+
+    /// Names a store that nobody has open as damaged when it ends before what the database knows.
+    pub fn compare_with(&mut self, known: &KnownUsage) {
+        let (found, expected) = (self.watermark, known.durable_through);
+        if found < expected {
+            self.damage.push(DamageOut {
+                file: "usage".to_owned(),
+                offset: None,
+                reason: format!(
+                    "usage ends with sequence {found}: expected {expected}, which the database \
+                     knows to have been there"
+                ),
+            });
         }
     }
 }

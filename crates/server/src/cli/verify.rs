@@ -60,9 +60,12 @@ async fn check_here(config: &Config, repair: bool) -> anyhow::Result<Verificatio
     let report = tokio::task::spawn_blocking(check).await??;
     let metadata = open_metadata(config).await?;
     let control = metadata.verify_control().await;
+    let known = metadata.known_usage().await;
     let artifacts = artifacts_of(config, &metadata).await;
     metadata.close().await;
-    Ok(VerificationOut::of(report, control?, artifacts?))
+    let mut found = VerificationOut::of(report, control?, artifacts?);
+    found.compare_with(&known?);
+    Ok(found)
 }
 
 /// Reads the artifacts; a copy without their folder has none to read.

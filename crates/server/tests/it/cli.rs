@@ -154,6 +154,20 @@ async fn verify_names_a_flipped_bit_in_a_price() {
 }
 
 #[tokio::test]
+async fn verify_names_usage_that_ends_before_what_the_database_knows() {
+    let server = TestServer::start().await;
+    let store = server.app().readings.store_id().unwrap();
+    let recorded = server.app().metadata.record_usage(&store, 9).await;
+    recorded.unwrap();
+    let data_dir = server.data_dir();
+    let _folder = server.stop().await;
+    let damaged = tallyport(&data_dir, &["verify"]).await;
+    assert!(!damaged.status.success(), "{}", said(&damaged));
+    let named = "usage: usage ends with sequence 0: expected 9";
+    assert!(said(&damaged).contains(named), "{}", said(&damaged));
+}
+
+#[tokio::test]
 async fn a_server_json_left_by_a_crash_keeps_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
     let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
