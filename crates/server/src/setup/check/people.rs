@@ -90,7 +90,7 @@ pub(super) fn keys(forms: &[KeyForm], names: &Names) -> Result<Vec<DeclaredKey>,
             .as_ref()
             .is_some_and(|secret| !secret.reveal().is_some_and(is_key))
         {
-            return Err(refuse("a key is tp_ and 43 letters and digits"));
+            return Err(refuse("a key is tp_ and 44 letters and digits"));
         }
         declared.push(DeclaredKey {
             name: form.name.clone(),
