@@ -42,6 +42,13 @@ impl Metadata {
         })
     }
 
+    /// When usage was last given up as lost, if ever: sequences of before name other events now.
+    pub async fn usage_forgotten_at(&self) -> Result<Option<Timestamp>> {
+        let statement = sql("SELECT since FROM known_usage WHERE name = 'data' AND since > 0");
+        let row = self.database.read().one(statement).await?;
+        row.map(|row| row.get("since")).transpose()
+    }
+
     /// Records a durable sequence of a store; never an earlier one, and another store only while
     /// nothing is known of the last one.
     pub async fn record_usage(&self, store: &str, durable_through: u64) -> Result<()> {

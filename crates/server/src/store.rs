@@ -112,9 +112,35 @@ pub async fn open(config: &Config, metadata: &Metadata, clock: &Clock) -> anyhow
         let (metadata, clock) = (metadata.clone(), clock.clone());
         return Ok(Opened::new(Arc::new(NoStore { metadata, clock })));
     }
+    let known = metadata.known_usage().await?;
+    open_embedded(config, metadata, known).await
+}
+
+/// Forgets what the database knows of the usage, once the store that is there has been opened.
+///
+/// Where it cannot be opened nothing is forgotten.
+pub async fn accept_loss(
+    config: &Config,
+    metadata: &Metadata,
+    clock: &Clock,
+) -> anyhow::Result<()> {
+    let known = metadata.known_usage().await?;
+    let opened = open_embedded(config, metadata, KnownUsage::default()).await?;
+    let readings = opened.readings;
+    tokio::task::spawn_blocking(move || readings.close()).await??;
+    metadata.forget_usage(clock.now()).await?;
+    let (through, store) = (known.durable_through, known.store.unwrap_or_default());
+    tracing::warn!("usage of store {store} up to sequence {through} is no longer expected");
+    Ok(())
+}
+
+async fn open_embedded(
+    config: &Config,
+    metadata: &Metadata,
+    known: KnownUsage,
+) -> anyhow::Result<Opened> {
     let data_dir = config.server.data_dir.clone();
     let layout = layout(metadata).await?;
-    let known = metadata.known_usage().await?;
     let open = move || {
         let mut options = Options::new(data_dir.join("usage"));
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);

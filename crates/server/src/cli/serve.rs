@@ -8,7 +8,7 @@ use super::Global;
 use crate::bootstrap::FirstAdmin;
 use crate::config::Config;
 use crate::run::{Running, create_data_dir, open_metadata, start};
-use crate::{clock::Clock, log};
+use crate::{clock::Clock, log, store};
 
 /// Options of `tallyport serve`.
 #[derive(Debug, Args)]
@@ -43,12 +43,9 @@ impl Serve {
 async fn accept_loss(config: &Config) -> anyhow::Result<()> {
     create_data_dir(&config.server)?;
     let metadata = open_metadata(config).await?;
-    let known = metadata.known_usage().await?;
-    metadata.forget_usage(Clock::system().now()).await?;
+    let accepted = store::accept_loss(config, &metadata, &Clock::system()).await;
     metadata.close().await;
-    let (through, store) = (known.durable_through, known.store.unwrap_or_default());
-    tracing::warn!("usage of store {store} up to sequence {through} is no longer expected");
-    Ok(())
+    accepted
 }
 
 fn announce(running: &Running, json: bool) {

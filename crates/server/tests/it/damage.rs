@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use server::clock::Clock;
 use server::config::Config;
 use server::run::start;
+use server::store;
 
 use crate::exports::{analyst, ask, january, path};
 use crate::harness::TestServer;
@@ -198,13 +199,22 @@ async fn a_folder_without_the_store_that_the_database_knows_keeps_the_server_fro
     let said = refused(&config).await;
     assert!(said.contains("usage holds store "), "{said}");
 
-    // The loss is accepted: the other store is taken for complete from now on.
     let database = metadata::Options::file(data_dir.join("metadata.sqlite"));
     let metadata = Metadata::open(database).await.unwrap();
-    metadata
-        .forget_usage("2026-06-01T12:00:00Z".parse().unwrap())
-        .await
-        .unwrap();
+    // A store that cannot be opened is not accepted, and what is known of the last one stays.
+    let manifest = usage.join("manifest");
+    let sound = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, "torn").unwrap();
+    let failed = store::accept_loss(&config, &metadata, &Clock::system()).await;
+    assert!(failed.is_err());
+    let known = metadata.known_usage().await.unwrap();
+    assert_eq!(known.durable_through, 3);
+    std::fs::write(&manifest, sound).unwrap();
+
+    // The loss is accepted: the other store is taken for complete from now on.
+    let accepted = store::accept_loss(&config, &metadata, &Clock::system()).await;
+    accepted.unwrap();
+    assert!(metadata.usage_forgotten_at().await.unwrap().is_some());
     metadata.close().await;
     start(config.clone(), Clock::system())
         .await

@@ -193,3 +193,17 @@ async fn an_export_at_usage_that_is_gone_fails_without_naming_a_sequence() {
     assert_eq!(refused.status, 400);
     assert_eq!(refused.json()["detail"], "asOf is ahead of now");
 }
+
+#[tokio::test]
+async fn a_watermark_of_usage_that_was_given_up_is_gone() {
+    let (server, key) = analyst().await;
+    let before = made(&server, &key).await;
+    server.advance(1);
+    let (metadata, now) = (&server.app().metadata, server.app().now());
+    metadata.forget_usage(now).await.unwrap();
+    let refused = ask_at(&server, &key, text(&before)).await;
+    assert_eq!(refused.status, 410, "{}", refused.body);
+    server.advance(1);
+    let after = made(&server, &key).await;
+    assert_eq!(ask_at(&server, &key, text(&after)).await.status, 202);
+}
