@@ -19,6 +19,7 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::process;
+use crate::test::control_writes;
 use crate::workspace::cargo;
 
 /// What to measure.
@@ -30,6 +31,8 @@ pub(crate) enum Bench {
     Memory(memory::Options),
     /// A small export job behind a thousand others, and how long all of them take.
     ExportQueue(export_queue::Options),
+    /// Writes of control data beside a thousand due messages; part of `test --long`.
+    ControlWrites,
 }
 
 /// Measures with an optimized build of this program, which shares its cores with the server.
@@ -43,5 +46,6 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Ingest(options) => ingest::run(options),
         Bench::Memory(options) => memory::run(options),
         Bench::ExportQueue(options) => export_queue::run(options),
+        Bench::ControlWrites => control_writes::measure(&server::build()?),
     }
 }

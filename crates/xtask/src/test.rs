@@ -1,6 +1,6 @@
 //! Everything that proves the product, on a fresh Debian machine with a Rust toolchain.
 
-mod control_writes;
+pub(crate) mod control_writes;
 mod demo;
 pub(crate) mod needs;
 pub(crate) mod postgres;

@@ -39,7 +39,7 @@ struct Post {
 }
 
 /// Prints p50, p99 and the longest; an error over the limit, or if a message came twice.
-pub(super) fn measure(binary: &Path) -> Result<()> {
+pub(crate) fn measure(binary: &Path) -> Result<()> {
     let folder = scratch("control-writes")?;
     let server = Server::fresh(binary, &folder)?;
     let post = Arc::new(Post::default());
