@@ -11,8 +11,9 @@ use super::{Worker, chain, reason};
 use crate::build::Gauge;
 use crate::error::{Error, Result};
 
-/// Times a job is tried before it counts as failed.
-const ATTEMPTS_MAX: u32 = 5;
+/// Times a job is tried before it counts as failed; from the sixth on each waits for some minutes
+/// ([`Metadata::claim_export`](metadata::Metadata::claim_export)), about an hour in all.
+const ATTEMPTS_MAX: u32 = 20;
 /// Milliseconds until a job that met a passing failure is tried again.
 const RETRY_MS: u32 = 2_000;
 

@@ -150,20 +150,38 @@ async fn random_changes_between_two_runs_of_one_job_change_no_byte() {
     }
 }
 
+/// Seconds for which a job waits after so many workers have ended while they made it.
+fn wait_after(attempts: u32) -> i64 {
+    match attempts {
+        0..5 => 0,
+        5 => 60,
+        6 => 120,
+        _ => 240,
+    }
+}
+
 #[tokio::test]
-async fn a_job_that_ends_every_worker_is_given_up() {
+async fn a_job_that_ends_every_worker_waits_longer_and_longer_and_is_given_up_after_an_hour() {
     let world = World::new().await;
     let export = world.ask(linked).await;
-    for attempt in 1..=5 {
+    let mut waited = 0;
+    for attempt in 1..=20 {
         let claimed = world.worker(1).claim().await.unwrap().unwrap();
         assert_eq!(claimed.export.attempts, attempt);
         world.pass(LEASE_SECONDS + 1);
+        if wait_after(attempt) > 0 {
+            world.pass(wait_after(attempt) - 2);
+            assert!(world.worker(1).claim().await.unwrap().is_none());
+            world.pass(2);
+        }
+        waited += LEASE_SECONDS + 1 + wait_after(attempt);
     }
+    assert!(waited > 3_600, "{waited}");
     assert_eq!(world.worker(1).tick().await.unwrap(), Some(export));
     let ended = world.export(export).await;
     assert_eq!(ended.status, ExportStatus::Failed);
     let message = ended.error_message.unwrap();
-    assert!(message.starts_with("5 workers in a row"), "{message}");
+    assert!(message.starts_with("20 workers in a row"), "{message}");
 }
 
 #[tokio::test]

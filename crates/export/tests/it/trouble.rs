@@ -116,12 +116,13 @@ async fn a_store_that_is_away_is_tried_again_but_not_for_ever() {
     world.pass(3);
     world.worker(1).tick().await.unwrap();
     assert_eq!(world.export(saved).await.status, ExportStatus::Success);
-    for _ in 0..4 {
+    for _ in 0..19 {
         away.run_until_idle().await.unwrap();
-        world.pass(3);
+        // From the sixth try on it waits for up to four minutes.
+        world.pass(243);
     }
     let lost = world.export(lost).await;
-    assert_eq!((lost.status, lost.attempts), (ExportStatus::Failed, 5));
+    assert_eq!((lost.status, lost.attempts), (ExportStatus::Failed, 20));
     assert_eq!(
         lost.error_message.as_deref(),
         Some("usage could not be read")

@@ -13,6 +13,16 @@ use crate::open::Metadata;
 /// Microseconds for which the express lane remembers that it served an organization.
 const EXPRESS_MEMORY_MICROS: i64 = 60_000_000;
 
+/// When an export that is being made may be claimed anew: when its lease lapses, and from the sixth
+/// try on some minutes later. Whatever ends its workers has time to pass, and an export that ends
+/// them itself stops the server once in four minutes at most.
+macro_rules! claimable_at {
+    () => {
+        "(lease_expires_at + CASE WHEN attempts < 5 THEN 0 WHEN attempts = 5 THEN 60000000
+             WHEN attempts = 6 THEN 120000000 ELSE 240000000 END)"
+    };
+}
+
 impl Metadata {
     /// Takes the next export of a lane: new ones and those whose lease lapsed.
     ///
@@ -30,7 +40,7 @@ impl Metadata {
             return Ok(None);
         };
         let (next, organization): (ExportId, _) = (row.get("id")?, row.get("organization_id")?);
-        let statement = sql(
+        let statement = sql(concat!(
             "UPDATE exports SET status = 'PROCESSING', fence = fence + 1,
                  attempts = attempts + 1, lease_owner = $2, lease_expires_at = $3,
                  as_of_sequence = coalesce(as_of_sequence, $4),
@@ -39,9 +49,11 @@ impl Metadata {
                  layout_version = $7, archive_version = $8,
                  progress_percent = 0, progress_rows = 0, updated_at = $9
              WHERE id = $1 AND (status = 'CREATED'
-                 OR (status = 'PROCESSING' AND lease_expires_at <= $9))
+                 OR (status = 'PROCESSING' AND ",
+            claimable_at!(),
+            " <= $9))
              RETURNING *",
-        )
+        ))
         .bind(next)
         .bind(&claim.worker)
         .bind(lease_end(now, claim.lease_ms))
@@ -124,16 +136,20 @@ impl Metadata {
 
 /// The export whose turn it is at an ordinary worker.
 fn next_ordinary(now: Timestamp) -> Statement {
-    sql("SELECT x.id, x.organization_id FROM exports x
+    sql(concat!(
+        "SELECT x.id, x.organization_id FROM exports x
          LEFT JOIN export_turns t ON t.organization_id = x.organization_id
          LEFT JOIN (SELECT organization_id, count(*) AS running FROM exports
              WHERE status IN ('CREATED', 'PROCESSING')
                  AND status = 'PROCESSING' AND lease_expires_at > $1
              GROUP BY organization_id) busy ON busy.organization_id = x.organization_id
          WHERE x.status IN ('CREATED', 'PROCESSING')
-             AND (x.status = 'CREATED' OR x.lease_expires_at <= $1)
+             AND (x.status = 'CREATED' OR ",
+        claimable_at!(),
+        " <= $1)
          ORDER BY coalesce(busy.running, 0), coalesce(t.served_at, 0), x.created_at, x.id
-         LIMIT 1")
+         LIMIT 1"
+    ))
     .bind(now)
 }
 
@@ -142,12 +158,16 @@ fn next_ordinary(now: Timestamp) -> Statement {
 /// The newest goes first, so that it never waits for all that came before it; an organization that
 /// asks again and again falls behind the others, and ordinary workers get to the oldest.
 fn next_express(now: Timestamp) -> Statement {
-    sql("SELECT x.id, x.organization_id FROM exports x
+    sql(concat!(
+        "SELECT x.id, x.organization_id FROM exports x
          LEFT JOIN export_turns t ON t.organization_id = x.organization_id
          WHERE x.status IN ('CREATED', 'PROCESSING') AND x.is_long = FALSE
-             AND (x.status = 'CREATED' OR x.lease_expires_at <= $1)
+             AND (x.status = 'CREATED' OR ",
+        claimable_at!(),
+        " <= $1)
          ORDER BY CASE WHEN t.express_at > $2 THEN t.express_at ELSE 0 END,
-             x.created_at DESC, x.id LIMIT 1")
+             x.created_at DESC, x.id LIMIT 1"
+    ))
     .bind(now)
     .bind(now.as_microsecond() - EXPRESS_MEMORY_MICROS)
 }
