@@ -32,6 +32,9 @@ pub trait Readings: Send + Sync + std::fmt::Debug {
     /// Why the store refuses writes; `None` while it takes them.
     fn read_only_reason(&self) -> Option<String>;
 
+    /// What had no space, while events are refused for it.
+    fn waits_for_space(&self) -> Option<String>;
+
     /// Identity of the store; `None` where another server has it.
     fn store_id(&self) -> Option<String>;
 
@@ -59,6 +62,10 @@ impl Readings for EmbeddedStore {
 
     fn read_only_reason(&self) -> Option<String> {
         Self::read_only_reason(self)
+    }
+
+    fn waits_for_space(&self) -> Option<String> {
+        Self::waits_for_space(self)
     }
 
     fn store_id(&self) -> Option<String> {

@@ -119,6 +119,7 @@ fn rotate(shared: &Shared) -> Result<Option<Rotated>> {
 fn attempt(shared: &Arc<Shared>, rotated: &Rotated) -> Result<()> {
     shared.check_writable()?;
     let written = write(shared, rotated).inspect_err(|error| tell(shared, error))?;
+    *locked(&shared.no_space) = None;
     // A writer that has ended holds no keys any more.
     shared
         .commands
@@ -136,6 +137,7 @@ fn attempt(shared: &Arc<Shared>, rotated: &Rotated) -> Result<()> {
 fn tell(shared: &Shared, error: &Error) {
     if matches!(error, Error::DiskFull { .. }) {
         let reason: Arc<str> = error.to_string().into();
+        *locked(&shared.no_space) = Some(Arc::clone(&reason));
         // A writer that has ended waits for nothing.
         shared.commands.send(Command::Flushed(Err(reason))).ok();
         shared.wish(|wishes| wishes.flush = true);

@@ -213,6 +213,8 @@ pub(crate) struct Shared {
     pub(crate) closed: AtomicBool,
     pub(crate) file_tag: AtomicU64,
     pub(crate) broken: OnceLock<String>,
+    /// Why the last flush found no space; `None` after one that ended well.
+    pub(crate) no_space: Mutex<Option<Arc<str>>>,
     /// Where rows are missing, and why; found when the store was opened.
     pub(crate) incomplete: Option<Incomplete>,
 }
@@ -247,6 +249,13 @@ impl Shared {
                 .ok();
         }
         self.wake.notify_all();
+    }
+
+    /// Whether the writer may add rows to those that no segment holds yet.
+    pub(crate) fn has_unflushed_room(&self) -> bool {
+        self.counts.unflushed_rows.load(Ordering::Acquire) < self.options.unflushed_rows_max
+            && self.counts.unflushed_bytes.load(Ordering::Acquire)
+                < self.options.unflushed_bytes_max
     }
 
     /// Fails when nothing may be written.

@@ -137,6 +137,14 @@ impl EmbeddedStore {
         self.shared.broken.get().cloned()
     }
 
+    /// What had no space, while events are refused for it; flushes try again every second.
+    pub fn waits_for_space(&self) -> Option<String> {
+        if self.shared.has_unflushed_room() {
+            return None;
+        }
+        locked(&self.shared.no_space).as_deref().map(str::to_owned)
+    }
+
     /// Plain numbers for monitoring.
     pub fn metrics(&self) -> Metrics {
         let counts = &self.shared.counts;

@@ -40,6 +40,11 @@ pub async fn readyz(State(app): State<Arc<App>>) -> ApiResult<&'static str> {
         let message = "the usage store takes nothing in until it is restarted";
         return Err(ApiError::new(Code::Unavailable, message).caused_by(reason));
     }
+    if let Some(reason) = app.readings.waits_for_space() {
+        let message = "the usage store has no space: free some on its disk";
+        let error = ApiError::new(Code::Unavailable, message).retry_after(RETRY_AFTER_S);
+        return Err(error.caused_by(reason));
+    }
     Ok("ready\n")
 }
 

@@ -42,6 +42,10 @@ impl Readings for NoStore {
         None
     }
 
+    fn waits_for_space(&self) -> Option<String> {
+        None
+    }
+
     fn store_id(&self) -> Option<String> {
         None
     }

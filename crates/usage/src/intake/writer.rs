@@ -330,10 +330,7 @@ impl Writer {
     fn wait_for_room(&mut self) -> Result<()> {
         loop {
             self.shared.check_writable()?;
-            let (counts, options) = (&self.shared.counts, &self.shared.options);
-            if counts.unflushed_rows.load(Ordering::Acquire) < options.unflushed_rows_max
-                && counts.unflushed_bytes.load(Ordering::Acquire) < options.unflushed_bytes_max
-            {
+            if self.shared.has_unflushed_room() {
                 return Ok(());
             }
             self.shared.wish(|wishes| wishes.flush = true);

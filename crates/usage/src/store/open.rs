@@ -69,6 +69,7 @@ pub(super) fn open(options: Options, disk: Arc<dyn Disk>, layout: Layout) -> Res
     tail.show(&mut visible);
     let (commands, receiver) = CommandSender::new();
     let shared = Arc::new(Shared {
+        no_space: Mutex::default(),
         queue: semaphore(options.queue_bytes_max / QUEUE_UNIT_BYTES),
         look_ups: semaphore(std::thread::available_parallelism().map_or(1, NonZero::get)),
         options,

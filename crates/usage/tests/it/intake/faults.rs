@@ -52,6 +52,8 @@ async fn a_flush_without_space_is_made_up_for_later() {
         store.flush_now().unwrap_err(),
         Error::DiskFull { .. }
     ));
+    let waits = store.waits_for_space().unwrap();
+    assert!(waits.starts_with("no space left to write"), "{waits}");
     let error = store
         .accept(organization(OWN), batch(20))
         .await
@@ -59,6 +61,7 @@ async fn a_flush_without_space_is_made_up_for_later() {
     assert!(matches!(error, Error::DiskFull { .. }), "{error}");
     ground.disk.set_space(None);
     store.flush_now().unwrap();
+    assert_eq!(store.waits_for_space(), None);
     send(&store, batch(20)).await;
     store.close().unwrap();
     assert_eq!(ground.verify().damage, []);
