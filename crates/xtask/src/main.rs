@@ -6,6 +6,7 @@ mod attack;
 mod bench;
 mod build_time;
 mod ci;
+mod fresh;
 mod process;
 mod test;
 mod tidy;
@@ -33,6 +34,8 @@ enum Chore {
     Test(test::Options),
     /// Attacks the release binary, whole or one part alone; `test --long` runs all of it.
     Attack(attack::Options),
+    /// Runs the README's two commands in a bare Debian root, from a clean clone; as root.
+    Fresh(fresh::Options),
     /// Checks sizes, names, layers, words and the map of the code.
     Tidy,
     /// Checks licences, bans, duplicates and unused dependencies.
@@ -59,6 +62,7 @@ fn run(chore: &Chore) -> anyhow::Result<()> {
         Chore::Ci => ci::run(),
         Chore::Test(options) => test::run(options),
         Chore::Attack(options) => attack::run(options),
+        Chore::Fresh(options) => fresh::run(options),
         Chore::Tidy => tidy::run(),
         Chore::Dependencies => ci::dependencies::run(),
         Chore::Bench(bench) => bench::run(bench),

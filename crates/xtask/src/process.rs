@@ -1,11 +1,12 @@
 //! Other programs: how they are started, watched and ended.
 
 use std::ffi::OsStr;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, kill_process};
 
 const POLL: Duration = Duration::from_millis(2);
 
@@ -83,11 +84,11 @@ pub(crate) enum Signal {
 }
 
 impl Signal {
-    fn name(self) -> &'static str {
+    fn number(self) -> rustix::process::Signal {
         match self {
-            Self::Terminate => "TERM",
-            Self::Interrupt => "INT",
-            Self::Kill => "KILL",
+            Self::Terminate => rustix::process::Signal::TERM,
+            Self::Interrupt => rustix::process::Signal::INT,
+            Self::Kill => rustix::process::Signal::KILL,
         }
     }
 }
@@ -108,6 +109,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Its standard output, if it was piped and not taken before.
+    pub(crate) fn stdout(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
     /// Whether it ended by itself.
     pub(crate) fn ended(&mut self) -> Result<bool> {
         Ok(self.status()?.is_some())
@@ -123,12 +129,7 @@ impl Running {
         if self.ended()? {
             return Ok(());
         }
-        if signal == Signal::Kill {
-            self.child.kill()?;
-        } else {
-            let line = format!("kill -{} {}", signal.name(), self.pid());
-            run_quietly(Command::new("sh").args(["-c", &line]))?;
-        }
+        kill_process(Pid::from_child(&self.child), signal.number())?;
         self.child.wait()?;
         Ok(())
     }
@@ -141,10 +142,6 @@ impl Drop for Running {
             self.child.wait().ok();
         }
     }
-}
-
-fn run_quietly(command: &mut Command) -> Result<()> {
-    output(command).map(drop)
 }
 
 /// Asks again and again until there is an answer, at most for `limit`.

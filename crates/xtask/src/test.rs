@@ -20,6 +20,8 @@ use crate::{attack, process};
 use postgres::{Durability, Postgres};
 use tally::Tally;
 
+/// How the README passes the tests.
+pub(crate) const TEST_COMMAND: &str = "cargo xtask test";
 /// URL of an empty server that the conformance suites may fill.
 const POSTGRES_VARIABLE: &str = "TALLYPORT_TEST_POSTGRES";
 /// Python that has DuckDB, which then reads the Parquet files of tests.
@@ -43,15 +45,19 @@ pub(crate) struct Options {
     attack_minutes: u64,
 }
 
-/// The test command that the README tells newcomers, run as they would.
+/// The test command that the README gives newcomers, run as they would.
 pub(crate) fn from_readme() -> Result<()> {
-    const COMMAND: &str = "cargo xtask test";
-    let readme = fs::read_to_string(root().join("README.md"))?;
-    if !readme.lines().any(|line| line.trim() == COMMAND) {
-        bail!("the README no longer tells `{COMMAND}`");
-    }
-    let words = COMMAND.split(' ').skip(1);
+    let words = readme_command(TEST_COMMAND)?.split(' ').skip(1);
     process::run(cargo().args(words))
+}
+
+/// A command, if the README has it on a line of its own.
+pub(crate) fn readme_command(command: &str) -> Result<&str> {
+    let readme = fs::read_to_string(root().join("README.md"))?;
+    if !readme.lines().any(|line| line.trim() == command) {
+        bail!("the README no longer has the command `{command}`");
+    }
+    Ok(command)
 }
 
 /// Prepares the machine, runs every test, the demo and the oracle, and counts them.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::Timestamp;
 use export::{Artifacts, Options, Worker};
 use metadata::{ExportStatus, Metadata};
+use rustix::process::{Pid, Signal, kill_process};
 use usage::EmbeddedStore;
 use usage::disk::real::RealDisk;
 use usage::manifest::Layout;
@@ -55,11 +56,8 @@ async fn work(folder: &Path) {
     println!("{AWAKE}");
 }
 
-fn signal(child: &Child, name: &str) {
-    let kill = Command::new("kill")
-        .args([&format!("-{name}"), &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
 }
 
 /// Waits until the kernel says that a process is stopped.
@@ -111,7 +109,7 @@ async fn a_stopped_process_is_replaced_and_publishes_nothing_when_it_goes_on() {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let said = |line: std::io::Result<String>, what: &str| line.unwrap().contains(what);
     assert!(lines.any(|line| said(line, IN_THE_MIDDLE)));
-    signal(&child, "STOP");
+    signal(&child, Signal::STOP);
     until_stopped(&child);
     let held = world.export(export).await;
     assert_eq!((held.status, held.fence), (ExportStatus::Processing, 1));
@@ -129,7 +127,7 @@ async fn a_stopped_process_is_replaced_and_publishes_nothing_when_it_goes_on() {
     let path = world.folder().join("artifacts").join(path);
     let file = std::fs::metadata(&path).unwrap();
 
-    signal(&child, "CONT");
+    signal(&child, Signal::CONT);
     child.stdin.take().unwrap().write_all(b"go on\n").unwrap();
     assert!(lines.any(|line| said(line, AWAKE)), "it ends its job");
     assert!(child.wait().unwrap().success());

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use reqwest::{Client, Method};
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use server::server_file::ServerFile;
 
 use crate::harness::Answer;
@@ -46,11 +47,13 @@ impl Process {
         }
     }
 
-    fn limit_files(&self, bytes: &str) {
-        let mut prlimit = Command::new("prlimit");
-        prlimit.arg("--pid").arg(self.child.id().to_string());
-        let limited = prlimit.arg(format!("--fsize={bytes}:")).status();
-        assert!(limited.unwrap().success());
+    /// No file may grow past so many bytes; `None` lifts the limit.
+    fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit {
+            current: bytes,
+            ..getrlimit(Resource::Fsize)
+        };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit).unwrap();
     }
 
     async fn get(&self, path: &str) -> Answer {
@@ -83,7 +86,7 @@ async fn a_disk_that_is_full_is_unavailable_while_it_lasts_and_reads_go_on() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let server = Process::start();
     assert_eq!(server.log_in().await.status, 200);
-    server.limit_files("0");
+    server.limit_files(Some(0));
     for _ in 0..3 {
         let refused = server.log_in().await;
         let answer = (refused.status, refused.header("retry-after"));
@@ -93,7 +96,7 @@ async fn a_disk_that_is_full_is_unavailable_while_it_lasts_and_reads_go_on() {
         let read = server.get("/api/v1/meters").await;
         assert_eq!(read.status, 200, "{}", read.body);
     }
-    server.limit_files("unlimited");
+    server.limit_files(None);
     let ready = server.get("/readyz").await;
     assert_eq!(ready.status, 200, "{}", ready.body);
     let taken = server.log_in().await;

@@ -1,21 +1,22 @@
 //! A disk that fills up under load, and gets room again.
 
+use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use serde_json::json;
 
 use super::ledger::Ledger;
 use super::{Findings, Setting};
 use crate::bench::report;
 use crate::bench::server::{Access, Server};
-use crate::process::{self, Signal, wait_for};
+use crate::process::{Signal, wait_for};
 
 const DISK_MIB: u64 = 768;
 /// Files that are removed to make room, one a cycle.
@@ -142,9 +143,8 @@ fn ballast(folder: &Path, number: u64) -> PathBuf {
 
 impl Mount {
     fn memory(folder: &Path, mib: u64) -> Result<Self> {
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={mib}m"), "tmpfs"]);
-        process::output(mount.arg(folder))
+        let size = CString::new(format!("size={mib}m"))?;
+        mount("tmpfs", folder, "tmpfs", MountFlags::empty(), &*size)
             .context("the attack on a full disk mounts one: run as root")?;
         Ok(Self(folder.to_owned()))
     }
@@ -153,6 +153,6 @@ impl Mount {
 impl Drop for Mount {
     fn drop(&mut self) {
         // Lazily: a server that has just ended may still be letting go of it.
-        process::output(Command::new("umount").arg("--lazy").arg(&self.0)).ok();
+        unmount(&self.0, UnmountFlags::DETACH).ok();
     }
 }

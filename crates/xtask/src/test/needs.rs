@@ -1,5 +1,6 @@
 //! What the tests need from the machine, and how it comes there.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -31,6 +32,25 @@ pub(crate) const ALL: [Need; 3] = [
         what: "setpriv",
         package: "util-linux",
         is_there: || find_program("setpriv", &[]).is_some(),
+    },
+];
+
+/// What `cargo xtask fresh` needs beside the Rust toolchain.
+pub(crate) const FRESH: [Need; 3] = [
+    Need {
+        what: "debootstrap",
+        package: "debootstrap",
+        is_there: || find_program("debootstrap", &[PathBuf::from("/usr/sbin")]).is_some(),
+    },
+    Need {
+        what: "unshare",
+        package: "util-linux",
+        is_there: || find_program("unshare", &[]).is_some(),
+    },
+    Need {
+        what: "mount",
+        package: "mount",
+        is_there: || find_program("mount", &[]).is_some(),
     },
 ];
 
