@@ -2,14 +2,18 @@
 //!
 //! One flipped bit in a rate would change every price. Rows are written through [`Change::put`],
 //! [`Change::cut`] and [`Change::amend`] alone, which write the checksum, and each function that
-//! turns a row into a value begins with [`Table::check`]. FORMAT.md describes the bytes.
+//! turns a row into a value begins with [`Table::check`]. A row that is missing has no checksum:
+//! totals of each account and revision find it. FORMAT.md describes the bytes.
 
 mod fill;
+mod history;
 mod tables;
+mod totals;
 mod verify;
 
 pub(crate) use fill::fill;
 pub(crate) use tables::{ALIASES, EDGES, METER_VERSIONS, ORGANIZATIONS, RATE_VERSIONS, VERSIONS};
+pub(crate) use totals::{Totals, at as totals_at};
 pub use verify::{ControlReport, FileCheck, RowDamage};
 
 use std::fmt::Write as _;
@@ -46,6 +50,11 @@ pub(crate) struct Table {
     seal: (String, String),
     /// Rows after a place.
     after: (String, String),
+    /// Rows of an account.
+    of_account: String,
+    /// Columns of its totals.
+    rows: String,
+    sum: String,
 }
 
 impl Table {
@@ -90,6 +99,9 @@ impl Table {
                      ORDER BY {row} LIMIT $2"
                 )
             }),
+            of_account: history::of_account(name, columns),
+            rows: format!("{name}_rows"),
+            sum: format!("{name}_sum"),
         }
     }
 
@@ -139,13 +151,19 @@ impl Table {
     /// XXH3 over the name of the table and every column that is not null, each with its name, its
     /// type and its length. A column that is added later leaves rows without it as they are.
     fn checksum(&self, values: &[Bind]) -> i64 {
+        self.hash(values, |_| true)
+    }
+
+    /// The same over some of the columns.
+    fn hash(&self, values: &[Bind], covers: impl Fn(&str) -> bool) -> i64 {
         let mut hash = Xxh3::new();
         let mut part = |bytes: &[u8]| {
             hash.update(&(bytes.len() as u64).to_le_bytes());
             hash.update(bytes);
         };
         part(self.name.as_bytes());
-        for ((column, _), value) in self.columns.iter().zip(values) {
+        let columns = self.columns.iter().map(|(column, _)| *column);
+        for (column, value) in columns.zip(values).filter(|(column, _)| covers(column)) {
             let (tag, bytes) = match value {
                 Bind::Integer(Some(value)) => (b"i", value.to_le_bytes().to_vec()),
                 Bind::Text(Some(value)) => (b"t", value.as_bytes().to_vec()),
@@ -182,7 +200,7 @@ impl Change {
     pub(crate) async fn put(&mut self, table: &'static Table, mut values: Vec<Bind>) -> Result<()> {
         values.resize(table.columns.len(), Bind::Integer(None));
         table.set(&mut values, "revision", self.revision);
-        self.run(table.insertion(values)).await.map(drop)
+        self.insert(table, values).await
     }
 
     /// Ends the dated rows of an owner that hold from `since` on; what held before is written
@@ -203,10 +221,15 @@ impl Change {
             if row.get::<i64>("valid_from")? < since {
                 table.set(&mut values, "valid_to", since);
                 table.set(&mut values, "revision", self.revision);
-                self.run(table.insertion(values)).await?;
+                self.insert(table, values).await?;
             }
         }
         Ok(())
+    }
+
+    async fn insert(&mut self, table: &'static Table, values: Vec<Bind>) -> Result<()> {
+        self.count(table, None, &values).await?;
+        self.run(table.insertion(values)).await.map(drop)
     }
 
     /// Changes columns of the row with this key, when there is one. Refused when it is damaged.
@@ -229,13 +252,15 @@ impl Change {
     async fn replace(
         &mut self,
         table: &'static Table,
-        mut values: Vec<Bind>,
+        before: Vec<Bind>,
         key: Vec<Bind>,
         changes: &[(&'static str, Bind)],
     ) -> Result<()> {
+        let mut values = before.clone();
         for (column, value) in changes {
             table.set(&mut values, column, value.clone());
         }
+        self.count(table, Some(&before), &values).await?;
         let checksum = table.checksum(&values);
         let statement = bound(sql(&table.update), values).bind(checksum);
         self.run(bound(statement, key)).await.map(drop)

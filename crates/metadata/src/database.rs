@@ -11,6 +11,7 @@ mod words;
 mod writes;
 
 pub(crate) use bind::{Bind, hexadecimal};
+pub(crate) use failure::is_full;
 pub(crate) use row::{Column, Row, json, micros, stored, stored_range, word};
 pub(crate) use transaction::Transaction;
 pub(crate) use words::words;

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use domain::ids::{DeliveryId, ExportId, OrganizationId, WebhookId};
+use domain::ids::{AccountId, DeliveryId, ExportId, OrganizationId, WebhookId};
 use domain::kind::Kind;
 
 /// A result of the metadata store.
@@ -173,6 +173,21 @@ pub enum Error {
         /// What names the row, as it is stored.
         row: String,
     },
+    /// Rows of an account are missing, or there are others than were written.
+    #[error(
+        "{table}: rows of account {account} are not those that were written ({found} found, \
+         {written} written): restore control data from a backup"
+    )]
+    DamagedTable {
+        /// Name of the table.
+        table: &'static str,
+        /// Whose rows.
+        account: AccountId,
+        /// How many there are.
+        found: i64,
+        /// How many were written.
+        written: i64,
+    },
     /// The file of the database is damaged.
     #[error("the database is damaged: restore control data from a backup")]
     DamagedDatabase(#[source] sqlx::Error),
@@ -225,11 +240,25 @@ impl Error {
             | Self::Unwritable
             | Self::NewerSchema { .. }
             | Self::Migration(_) => Kind::Unavailable,
-            Self::Corrupt { .. } | Self::DamagedRow { .. } | Self::DamagedDatabase(_) => {
-                Kind::Corrupt
-            }
+            Self::Corrupt { .. }
+            | Self::DamagedRow { .. }
+            | Self::DamagedTable { .. }
+            | Self::DamagedDatabase(_) => Kind::Corrupt,
             Self::Randomness(_) | Self::Statement(_) | Self::Undone => Kind::Internal,
         }
+    }
+
+    /// Whether the disk of an SQLite database has no room, or fails: SQLite does not say which for
+    /// the files beside the database.
+    pub fn is_full(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if error.downcast_ref().is_some_and(crate::database::is_full) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     pub(crate) fn not_found(what: &'static str, name: impl Display) -> Self {

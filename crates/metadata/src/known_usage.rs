@@ -18,8 +18,9 @@ pub struct KnownUsage {
 impl Metadata {
     /// The newest sequence that was recorded, or that a finished export was made at.
     pub async fn known_usage(&self) -> Result<KnownUsage> {
+        // The table has a row or none. It is read as a whole, so that no index hides it.
         let recorded = sql("SELECT store, durable_through, since FROM known_usage
-             WHERE name = 'data'");
+             WHERE name || '' = 'data' ORDER BY durable_through DESC");
         let recorded = self.database.read().one(recorded).await?;
         let (store, durable_through, since) = match &recorded {
             Some(row) => (
@@ -44,7 +45,8 @@ impl Metadata {
 
     /// When usage was last given up as lost, if ever: sequences of before name other events now.
     pub async fn usage_forgotten_at(&self) -> Result<Option<Timestamp>> {
-        let statement = sql("SELECT since FROM known_usage WHERE name = 'data' AND since > 0");
+        let statement = sql("SELECT since FROM known_usage
+             WHERE name || '' = 'data' AND since > 0 ORDER BY since DESC");
         let row = self.database.read().one(statement).await?;
         row.map(|row| row.get("since")).transpose()
     }

@@ -20,4 +20,6 @@ pub struct MeterRecord {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// The control revision that wrote this version.
+    pub revision: u64,
 }

@@ -226,6 +226,7 @@ fn migrator() -> Migrator {
             "known usage",
             include_str!("../migrations/0012_known_usage.sql"),
         ),
+        (13, "totals", include_str!("../migrations/0013_totals.sql")),
         (
             14,
             "requests",

@@ -126,10 +126,15 @@ impl<'r> Part<'r> {
         i64::from(self.limit) + 1
     }
 
+    /// Whether so many rows read are more than the page.
+    pub(crate) fn is_more(&self, rows: usize) -> bool {
+        rows > self.limit as usize
+    }
+
     /// Cuts the rows read to the page and names the next one by the last item's key.
     pub(crate) fn cut<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Page<T> {
         let limit = self.limit as usize;
-        let more = items.len() > limit;
+        let more = self.is_more(items.len());
         items.truncate(limit);
         let last = items.last().filter(|_| more);
         let next = last.map(|last| Cursor {

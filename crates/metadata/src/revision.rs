@@ -1,8 +1,11 @@
 //! The control revision: every change of control data gets the next one.
 
-use domain::Timestamp;
-use domain::ids::OrganizationId;
+use std::collections::{BTreeMap, HashMap};
 
+use domain::Timestamp;
+use domain::ids::{AccountId, OrganizationId};
+
+use crate::checksum::Totals;
 use crate::database::{Statement, Transaction, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
@@ -21,6 +24,10 @@ pub struct Change {
     pub(crate) is_empty: bool,
     /// Names to be compared with those of siblings at the commit; all of an organization's if none.
     pub(crate) named: Vec<(OrganizationId, Option<String>)>,
+    /// What it adds to the totals of accounts, by id.
+    pub(crate) totals: BTreeMap<String, Totals>,
+    /// Accounts of organizations, as far as they were looked up.
+    pub(crate) accounts: HashMap<String, String>,
 }
 
 impl Metadata {
@@ -35,6 +42,8 @@ impl Metadata {
             now,
             is_empty: true,
             named: Vec::new(),
+            totals: BTreeMap::new(),
+            accounts: HashMap::new(),
         })
     }
 
@@ -43,6 +52,25 @@ impl Metadata {
         let counter = sql("SELECT revision FROM control_revision");
         let row = self.database.read().one(counter).await?;
         row.ok_or_else(no_counter)?.get("revision")
+    }
+
+    /// The same, for reads of one account; refused when it is earlier than the account's last
+    /// change, which no sound counter is.
+    pub(crate) async fn revision_for(&self, account: AccountId) -> Result<u64> {
+        let statement = sql("SELECT c.revision, (SELECT coalesce(max(t.revision), 0)
+                 FROM control_totals t WHERE t.account_id = $1) AS changed
+             FROM control_revision c");
+        let row = self.database.read().one(statement.bind(account)).await?;
+        let row = row.ok_or_else(no_counter)?;
+        let (revision, changed): (i64, i64) = (row.get("revision")?, row.get("changed")?);
+        if revision < changed {
+            return Err(Error::Corrupt {
+                column: "control_revision.revision".to_owned(),
+                value: revision.to_string(),
+                reason: format!("account {account} was changed at {changed}"),
+            });
+        }
+        row.get("revision")
     }
 }
 
@@ -71,6 +99,7 @@ impl Change {
             return Ok(self.revision - 1);
         }
         self.check_names().await?;
+        self.write_totals().await?;
         self.transaction.commit().await?;
         Ok(self.revision)
     }

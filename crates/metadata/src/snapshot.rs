@@ -13,7 +13,10 @@ use domain::tree::{Edge, OrganizationKind, Scope};
 use crate::error::{Error, Result};
 use crate::organization::OrganizationAttributes;
 
+mod confirm;
 mod load;
+
+pub(crate) use confirm::Range;
 
 /// One account's control data at one revision; cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,17 +42,48 @@ struct Inner {
 #[derive(Debug)]
 enum Kept<T> {
     Sound(Vec<T>),
-    Damaged { table: &'static str, row: String },
+    Damaged(Damage),
+}
+
+/// Which rows are damaged.
+#[derive(Debug, Clone)]
+enum Damage {
+    Row {
+        table: &'static str,
+        row: String,
+    },
+    Rows {
+        table: &'static str,
+        account: AccountId,
+        found: i64,
+        written: i64,
+    },
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        match damage {
+            Damage::Row { table, row } => Self::DamagedRow { table, row },
+            Damage::Rows {
+                table,
+                account,
+                found,
+                written,
+            } => Self::DamagedTable {
+                table,
+                account,
+                found,
+                written,
+            },
+        }
+    }
 }
 
 impl<T> Kept<T> {
     fn all(&self) -> Result<&[T]> {
         match self {
             Self::Sound(versions) => Ok(versions),
-            Self::Damaged { table, row } => Err(Error::DamagedRow {
-                table,
-                row: row.clone(),
-            }),
+            Self::Damaged(damage) => Err(damage.clone().into()),
         }
     }
 }
@@ -148,7 +182,7 @@ impl ControlSnapshot {
         Scope::under(organization, &self.inner.edges)
     }
 
-    /// All versions of all meters, by id and start; [`Error::DamagedRow`] when one is damaged.
+    /// All versions of all meters, by id and start; refused when one is damaged or missing.
     pub fn meters(&self) -> Result<&[Meter]> {
         self.inner.meters.all()
     }
@@ -179,7 +213,7 @@ impl ControlSnapshot {
         Ok(&meters[first..after])
     }
 
-    /// All versions of all rates, by id and start; [`Error::DamagedRow`] when one is damaged.
+    /// All versions of all rates, by id and start; refused when one is damaged or missing.
     pub fn rates(&self) -> Result<&[Rate]> {
         self.inner.rates.all()
     }

@@ -1,7 +1,10 @@
 //! Comparing every row of control data with its checksum, and asking SQLite about its file.
 
-use super::Table;
+use super::history::History;
 use super::tables::tables;
+use super::{Table, history};
+use domain::ids::AccountId;
+
 use crate::database::{Pools, either, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
@@ -78,7 +81,35 @@ impl Metadata {
             let checked = self.check_table(table, &mut report).await;
             report.tell_error(table.name, checked)?;
         }
+        let checked = self.check_totals(&mut report).await;
+        report.tell_error("control_totals", checked)?;
         Ok(report)
+    }
+
+    /// Compares the rows of every account with its totals, at every revision there is now.
+    async fn check_totals(&self, report: &mut ControlReport) -> Result<()> {
+        let through = self.control_revision().await?;
+        let through = i64::try_from(through).unwrap_or(i64::MAX);
+        let mut after = None;
+        loop {
+            let mut access = self.database.read();
+            let accounts = history::accounts(&mut access, after.as_ref()).await?;
+            let Some(last) = accounts.last() else {
+                return Ok(());
+            };
+            after = Some(last.to_string());
+            for account in accounts {
+                let id = account.to_string();
+                let computed = history::computed(&mut access, &id, through).await;
+                let written = history::written(&mut access, &id, through).await?;
+                match computed {
+                    Ok(computed) => report.compare(account, &computed, &written),
+                    // Which row it is has been told already.
+                    Err(Error::DamagedRow { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
     }
 
     async fn check_file(&self, report: &mut ControlReport) -> Result<()> {
@@ -124,6 +155,19 @@ impl Metadata {
 }
 
 impl ControlReport {
+    /// Compares an account with its totals; a table with damaged rows has been told already.
+    fn compare(&mut self, account: AccountId, computed: &History, written: &History) {
+        let told: Vec<_> = self.damage.iter().map(|one| one.place.clone()).collect();
+        for table in tables()
+            .into_iter()
+            .filter(|one| !told.iter().any(|told| told == one.name))
+        {
+            if let Err(error) = history::compare(table, account, computed, written) {
+                self.tell(table.name, error.to_string());
+            }
+        }
+    }
+
     fn tell(&mut self, place: &str, reason: String) {
         if self.damage.len() < DAMAGE_MAX {
             self.damage.push(RowDamage {

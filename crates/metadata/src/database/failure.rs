@@ -46,6 +46,8 @@ const UNIQUES: &[Unique] = unique! {
 const SQLITE_BUSY: [i64; 3] = [5, 6, 15];
 /// SQLite: no permission, read-only, input or output failed, full, cannot open.
 const SQLITE_UNAVAILABLE: [i64; 5] = [3, 8, 10, 13, 14];
+/// SQLite: input or output failed, full.
+const SQLITE_FULL: [i64; 2] = [10, 13];
 /// SQLite: the file is damaged, or is no database.
 const SQLITE_DAMAGED: [i64; 2] = [11, 26];
 /// PostgreSQL: lock not available, deadlock, serialization, statement cancelled by its time limit.
@@ -53,6 +55,19 @@ const POSTGRES_BUSY: [&str; 4] = ["55P03", "40P01", "40001", "57014"];
 /// PostgreSQL: classes of lost connections, exhausted resources, shutdown and failures of its
 /// system, and a server that only reads.
 const POSTGRES_UNAVAILABLE: [&str; 5] = ["08", "53", "57", "58", "25006"];
+
+/// Whether an SQLite file could not be written for want of room, or its disk failed.
+pub(crate) fn is_full(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(refusal) => {
+            let code = refusal.code().unwrap_or_default();
+            let primary = code.parse::<i64>().map_or(0, |code| code & 0xff);
+            code.len() != 5 && SQLITE_FULL.contains(&primary)
+        }
+        sqlx::Error::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
+        _ => false,
+    }
+}
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
@@ -68,6 +83,10 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::Database(refusal) => {
                 named(refusal.as_ref()).unwrap_or_else(|| classed(error))
             }
+            // What is read back is what this crate wrote: other columns or types are damage.
+            sqlx::Error::ColumnNotFound(_)
+            | sqlx::Error::ColumnDecode { .. }
+            | sqlx::Error::ColumnIndexOutOfBounds { .. } => Self::DamagedDatabase(error),
             _ => Self::Statement(error),
         }
     }

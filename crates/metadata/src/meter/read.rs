@@ -5,12 +5,13 @@ use domain::ids::{AccountId, MeterId};
 use domain::meter::{Meter, ReadingRule, Scalar};
 
 use crate::checksum::METER_VERSIONS;
-use crate::database::{Access, Row, Statement, sql};
+use crate::database::{Access, Pools, Row, Statement, sql};
 use crate::error::Result;
 use crate::meter::MeterRecord;
 use crate::open::Metadata;
 use crate::page::{Page, PageRequest};
 use crate::revision::Change;
+use crate::snapshot::{ControlSnapshot, Range};
 
 /// Selects meters with their newest version.
 macro_rules! newest {
@@ -46,12 +47,14 @@ impl Metadata {
         one(&mut self.database.read(), statement).await
     }
 
-    /// The meters of an account, archived ones too, by id.
+    /// The meters of the snapshot's account, archived ones too, by id; refused when one of the
+    /// snapshot's is missing.
     pub async fn list_meters(
         &self,
-        account: AccountId,
+        control: &ControlSnapshot,
         page: &PageRequest,
     ) -> Result<Page<MeterRecord>> {
+        let account = control.account();
         let page = page.of("meters", vec![account.into()])?;
         let statement = sql(newest!(
             "WHERE m.account_id = $1 AND ($2 IS NULL OR m.id > $2) ORDER BY m.id LIMIT $3"
@@ -60,7 +63,13 @@ impl Metadata {
         .bind(page.after())
         .bind(page.rows());
         let rows = self.database.read().all(statement).await?;
-        let records = rows.iter().map(record_of).collect::<Result<_>>()?;
+        let records: Vec<_> = rows.iter().map(record_of).collect::<Result<_>>()?;
+        let range = Range {
+            after: page.after(),
+            is_last: !page.is_more(records.len()),
+            is_by_byte: matches!(self.database.pools, Pools::Sqlite { .. }),
+        };
+        let records = control.confirm_list(records, &range)?;
         Ok(page.cut(records, |record: &MeterRecord| record.meter.id.to_string()))
     }
 }
@@ -114,6 +123,7 @@ fn record_of(row: &Row) -> Result<MeterRecord> {
         meter: meter_of(row)?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
+        revision: row.get("revision")?,
     })
 }
 

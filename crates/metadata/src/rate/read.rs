@@ -1,15 +1,16 @@
 //! Rates as they are now: by id and all of an account.
 
-use domain::ids::{AccountId, RateId};
+use domain::ids::RateId;
 use domain::rate::Rate;
 
 use crate::checksum::RATE_VERSIONS;
-use crate::database::{Access, Row, sql};
+use crate::database::{Access, Pools, Row, sql};
 use crate::error::Result;
 use crate::open::Metadata;
 use crate::page::{Page, PageRequest};
 use crate::rate::RateRecord;
 use crate::revision::Change;
+use crate::snapshot::{ControlSnapshot, Range};
 
 /// Selects rates with their newest version.
 macro_rules! newest {
@@ -30,12 +31,14 @@ impl Metadata {
         find(&mut self.database.read(), id).await
     }
 
-    /// The rates of an account, ended ones too, by id.
+    /// The rates of the snapshot's account, ended ones too, by id; refused when one of the
+    /// snapshot's is missing.
     pub async fn list_rates(
         &self,
-        account: AccountId,
+        control: &ControlSnapshot,
         page: &PageRequest,
     ) -> Result<Page<RateRecord>> {
+        let account = control.account();
         let page = page.of("rates", vec![account.into()])?;
         let statement = sql(newest!(
             "WHERE r.account_id = $1 AND ($2 IS NULL OR r.id > $2) ORDER BY r.id LIMIT $3"
@@ -44,7 +47,13 @@ impl Metadata {
         .bind(page.after())
         .bind(page.rows());
         let rows = self.database.read().all(statement).await?;
-        let records = rows.iter().map(record_of).collect::<Result<_>>()?;
+        let records: Vec<_> = rows.iter().map(record_of).collect::<Result<_>>()?;
+        let range = Range {
+            after: page.after(),
+            is_last: !page.is_more(records.len()),
+            is_by_byte: matches!(self.database.pools, Pools::Sqlite { .. }),
+        };
+        let records = control.confirm_list(records, &range)?;
         Ok(page.cut(records, |record: &RateRecord| record.rate.id.to_string()))
     }
 }
@@ -67,6 +76,7 @@ fn record_of(row: &Row) -> Result<RateRecord> {
         rate: rate_of(row)?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
+        revision: row.get("revision")?,
     })
 }
 

@@ -212,11 +212,11 @@ async fn put_a_mark_into_stored_names(path: &std::path::Path) {
             .await
             .unwrap();
     }
-    // An earlier release wrote no checksums.
+    // An earlier release wrote no checksums and no totals.
     for text in [
         "UPDATE organization_versions SET checksum = NULL",
         "UPDATE meter_versions SET checksum = NULL",
-        "UPDATE checksum_fill SET is_filled = FALSE",
+        "UPDATE checksum_fill SET is_filled = FALSE, has_totals = FALSE",
     ] {
         sqlx::query(text).execute(&raw).await.unwrap();
     }

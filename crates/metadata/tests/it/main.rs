@@ -10,6 +10,7 @@ mod control;
 mod damage;
 mod declared;
 mod exports;
+mod hidden;
 mod messages;
 mod migrating;
 mod opening;
@@ -59,6 +60,9 @@ stories! {
         a_damaged_artifact_goes_back_and_nobody_hears_of_its_end_again;
     damage:
         every_change_leaves_rows_that_fit_their_checksums;
+    hidden:
+        totals_hold_for_parallel_changes_of_several_accounts
+        lists_leave_out_nothing_of_what_a_snapshot_has;
     control:
         a_read_at_an_old_revision_is_unchanged_by_later_changes
         a_move_splits_usage_between_the_old_parent_and_the_new

@@ -105,7 +105,8 @@ pub(crate) async fn every_list_comes_in_pages_without_gaps_or_repeats(metadata: 
         (keys.len(), distinct(&keys, |key| key.name.clone())),
         (7, 7)
     );
-    let meters = walk(async |page| metadata.list_meters(account, &page).await).await;
+    let control = metadata.snapshot(account, None).await.unwrap();
+    let meters = walk(async |page| metadata.list_meters(&control, &page).await).await;
     assert_eq!(
         (
             meters.len(),
@@ -113,7 +114,7 @@ pub(crate) async fn every_list_comes_in_pages_without_gaps_or_repeats(metadata: 
         ),
         (5, 5)
     );
-    let rates = walk(async |page| metadata.list_rates(account, &page).await).await;
+    let rates = walk(async |page| metadata.list_rates(&control, &page).await).await;
     assert_eq!(
         (rates.len(), distinct(&rates, |one| one.rate.id.to_string())),
         (5, 5)

@@ -75,7 +75,7 @@ pub async fn list_meters(
 ) -> ApiResult<Response> {
     let sent = Parameters::parse(query.as_deref());
     let page = sent.page(caller.may(Permission::Read)?)?;
-    let page = app.metadata.list_meters(caller.account, &page).await?;
+    let page = app.metadata.list_meters(&caller.control, &page).await?;
     let live = page
         .items
         .into_iter()
@@ -100,6 +100,7 @@ pub async fn get_meter(
     caller.may(Permission::Read)?;
     let id = find(&caller, &name)?.id;
     let found = app.metadata.find_meter(caller.account, id).await?;
+    let found = caller.control.confirm_meter(id, found)?;
     Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)))
 }
 

@@ -29,7 +29,7 @@ pub async fn list_rates(
     Query(page): Query<PageQuery>,
 ) -> ApiResult<Json<PageOut<RateOut>>> {
     let page = page.request(caller.may(Permission::Read)?)?;
-    let found = app.metadata.list_rates(caller.account, &page).await?;
+    let found = app.metadata.list_rates(&caller.control, &page).await?;
     // Each shows the slug of its meter.
     caller.control.meters()?;
     let wire = |record| {
@@ -119,10 +119,12 @@ pub async fn end_rate(
 }
 
 async fn find(app: &App, caller: &Caller, text: &str) -> ApiResult<RateRecord> {
-    let record = app.metadata.find_rate(id(text, "rate")?).await?;
-    let own = |record: &RateRecord| record.account == caller.account && visible(caller, record);
+    let id = id(text, "rate")?;
+    let record = app.metadata.find_rate(id).await?;
+    let record = record.filter(|record| record.account == caller.account);
+    let record = caller.control.confirm_rate(id, record)?;
     record
-        .filter(own)
+        .filter(|record| visible(caller, record))
         .ok_or_else(|| ApiError::not_found("rate"))
 }
 
