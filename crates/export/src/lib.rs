@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod request;
 pub mod schedules;
+pub mod tasks;
 mod verify;
 pub mod worker;
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use export::tasks;
 use metadata::{Instance, Metadata};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -62,7 +63,11 @@ impl Lease {
             clock: clock.clone(),
             readings: Arc::clone(readings),
         };
-        let renewing = tokio::spawn(renewal.run(ended.clone()));
+        let (renewal, stop) = (Arc::new(renewal), ended.clone());
+        let stopped = stop.clone().cancelled_owned();
+        let renewing = tokio::spawn(tasks::keep("usage lease", stopped, move || {
+            Arc::clone(&renewal).run(stop.clone())
+        }));
         Ok(Some(Self {
             metadata: metadata.clone(),
             held,
@@ -113,7 +118,7 @@ struct Renewal {
 }
 
 impl Renewal {
-    async fn run(self, ended: CancellationToken) {
+    async fn run(self: Arc<Self>, ended: CancellationToken) {
         let mut renewed = Instant::now();
         let (mut recorded, mut said) = (self.readings.metrics().watermark, false);
         while ended
@@ -160,9 +165,10 @@ impl Renewal {
         }
     }
 
-    fn lost(self, holder: &str) {
+    fn lost(&self, holder: &str) {
         tracing::error!("{holder} took over the usage: this server stops taking any in");
-        let closed = tokio::task::spawn_blocking(move || self.readings.close());
+        let readings = Arc::clone(&self.readings);
+        let closed = tokio::task::spawn_blocking(move || readings.close());
         drop(closed);
     }
 }

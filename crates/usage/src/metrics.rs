@@ -31,4 +31,6 @@ pub struct Metrics {
     pub run_keys: u64,
     /// The newest durable sequence.
     pub watermark: u64,
+    /// Threads of the store that panicked, after which it takes nothing in.
+    pub panics_total: u64,
 }

@@ -165,6 +165,7 @@ pub(crate) struct Counts {
     pub(crate) run_merges: AtomicU64,
     pub(crate) unflushed_rows: AtomicU64,
     pub(crate) unflushed_bytes: AtomicU64,
+    pub(crate) panics: AtomicU64,
 }
 
 /// Adds to a count nobody orders by.
@@ -333,6 +334,7 @@ pub(crate) struct PanicGuard<'a>(pub(crate) &'a Shared, pub(crate) &'static str)
 impl Drop for PanicGuard<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            count(&self.0.counts.panics, 1);
             self.0.break_down(&format!("the {} panicked", self.1));
         }
     }

@@ -173,6 +173,7 @@ impl EmbeddedStore {
             runs: runs.runs.len() as u64,
             run_keys: runs.runs.iter().map(|run| run.keys).sum(),
             watermark,
+            panics_total: counts.panics.load(Ordering::Relaxed),
         }
     }
 

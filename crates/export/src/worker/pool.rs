@@ -12,6 +12,7 @@ use crate::build::Gauge;
 use crate::error::{Error, Result};
 use crate::outbox::Outbox;
 use crate::schedules::Schedules;
+use crate::tasks;
 
 /// Time between sweeps for expired artifacts.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -52,24 +53,36 @@ impl Workers {
         };
         for index in 0..count {
             let worker = named(worker, &index.to_string());
-            tasks.spawn(run(worker, index == 0, crew.clone(), stopped.clone()));
+            let (crew, stopped) = (crew.clone(), stopped.clone());
+            tasks.spawn(tasks::keep("export worker", ended(&stopped), move || {
+                run(worker.clone(), index == 0, crew.clone(), stopped.clone())
+            }));
         }
         if worker.options.express_budget_ms > 0 {
             let express = named(&worker.express(), "express");
-            tasks.spawn(run_express(express, crew, stopped));
+            tasks.spawn(tasks::keep("express worker", ended(&stopped), move || {
+                run_express(express.clone(), crew.clone(), stopped.clone())
+            }));
         }
         Self { wake, stop, tasks }
     }
 
     /// Posts the messages of an outbox as well, until the workers are stopped.
     pub fn deliver(&mut self, outbox: Outbox) {
-        self.tasks.spawn(outbox.run(self.stop.subscribe()));
+        let stop = self.stop.subscribe();
+        self.tasks
+            .spawn(tasks::keep("outbox", ended(&stop), move || {
+                outbox.clone().run(stop.clone())
+            }));
     }
 
     /// Lets schedules take their turns as well, until the workers are stopped.
     pub fn schedule(&mut self, schedules: Schedules) {
         let (wake, stop) = (self.waker(), self.stop.subscribe());
-        self.tasks.spawn(schedules.run(wake, stop));
+        self.tasks
+            .spawn(tasks::keep("schedules", ended(&stop), move || {
+                schedules.clone().run(Arc::clone(&wake), stop.clone())
+            }));
     }
 
     /// Tells an idle worker that there is a new job.
@@ -90,14 +103,33 @@ impl Workers {
     }
 }
 
-impl Crew {
-    /// Notes that a worker has a job now, or none.
-    fn note(&self, was_idle: &mut bool, is_idle: bool) {
-        match (std::mem::replace(was_idle, is_idle), is_idle) {
-            (true, false) => self.idle.send_modify(|idle| *idle -= 1),
-            (false, true) => self.idle.send_modify(|idle| *idle += 1),
+/// Ends when the workers are told to stop.
+fn ended(stop: &watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
+    let mut stop = stop.clone();
+    // Without a sender there is nobody left to work for.
+    async move { drop(stop.wait_for(|stop| *stop).await) }
+}
+
+/// An ordinary worker's place among those without a job; a worker that panics is without one again.
+struct Seat {
+    crew: Crew,
+    is_idle: bool,
+}
+
+impl Seat {
+    /// Notes that the worker has a job now, or none.
+    fn note(&mut self, is_idle: bool) {
+        match (std::mem::replace(&mut self.is_idle, is_idle), is_idle) {
+            (true, false) => self.crew.idle.send_modify(|idle| *idle -= 1),
+            (false, true) => self.crew.idle.send_modify(|idle| *idle += 1),
             _ => {}
         }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.note(true);
     }
 }
 
@@ -110,7 +142,10 @@ fn named(worker: &Worker, name: &str) -> Worker {
 
 async fn run(worker: Worker, sweeps: bool, crew: Crew, mut stop: watch::Receiver<bool>) {
     let mut swept = None::<Instant>;
-    let mut is_idle = true;
+    let mut seat = Seat {
+        crew,
+        is_idle: true,
+    };
     while !*stop.borrow() {
         if sweeps && swept.is_none_or(|last| last.elapsed() >= SWEEP_INTERVAL) {
             swept = Some(Instant::now());
@@ -121,20 +156,20 @@ async fn run(worker: Worker, sweeps: bool, crew: Crew, mut stop: watch::Receiver
         }
         let pause = match worker.claim().await {
             Ok(Some(claimed)) => {
-                crew.note(&mut is_idle, false);
+                seat.note(false);
                 match work(&worker, &claimed, &Arc::default(), &mut stop).await {
                     Ok(()) => continue,
                     Err(error) => failure(&error),
                 }
             }
             Ok(None) => {
-                crew.note(&mut is_idle, true);
+                seat.note(true);
                 Duration::from_millis(worker.options.poll_ms)
             }
             Err(error) => failure(&error),
         };
         tokio::select! {
-            () = crew.wake.notified() => {}
+            () = seat.crew.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
             _ = stop.changed() => {}
         }

@@ -14,6 +14,7 @@ mod jobs;
 mod leases;
 mod outbox;
 mod own;
+mod panics;
 mod receiver;
 mod reproducible;
 mod scope;

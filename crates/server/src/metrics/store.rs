@@ -39,7 +39,7 @@ impl Collector for StoreNumbers {
 }
 
 impl StoreNumbers {
-    fn numbers(&self) -> [Number; 11] {
+    fn numbers(&self) -> [Number; 12] {
         let numbers = self.0.metrics();
         let counter = |name, help, value| Number {
             name,
@@ -70,6 +70,11 @@ impl StoreNumbers {
                 "compactions",
                 "Joins and rewrites",
                 numbers.compactions_total,
+            ),
+            counter(
+                "store_panics",
+                "Threads of the store that panicked",
+                numbers.panics_total,
             ),
             gauge(
                 "unflushed_rows",

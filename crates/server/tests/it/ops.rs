@@ -173,6 +173,7 @@ async fn every_metric_has_a_name_a_help_and_a_unit_suffix() {
     tallyport_journal_syncs counter
     tallyport_flushes counter
     tallyport_compactions counter
+    tallyport_store_panics counter
     tallyport_unflushed_rows gauge
     tallyport_unflushed_bytes gauge
     tallyport_segments gauge
@@ -181,6 +182,7 @@ async fn every_metric_has_a_name_a_help_and_a_unit_suffix() {
     tallyport_watermark gauge
     tallyport_organization_events counter
     tallyport_export_mismatches counter
+    tallyport_task_panics counter
     ");
     let refused = "tallyport_events_total{outcome=\"refused\"} 1\n";
     assert!(text.contains(refused), "{text}");
