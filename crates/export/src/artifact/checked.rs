@@ -74,18 +74,25 @@ impl Artifacts {
             .manifest(export)
             .await
             .map_err(|error| missing(error, self.path(export, "json").as_ref()))?;
-        if Sha256::digest(&manifest).as_slice() == blocks.manifest_sha256 {
-            return Ok(manifest);
-        }
         let path = self.path(export, "json");
-        Err(damaged(
-            path.as_ref(),
-            "its SHA-256 is not that of what was put",
-        ))
+        if Sha256::digest(&manifest).as_slice() != blocks.manifest_sha256 {
+            let reason = "its SHA-256 is not that of what was put";
+            return Err(damaged(path.as_ref(), reason));
+        }
+        // Exports of equal bytes differ in this alone.
+        let json = serde_json::from_slice::<serde_json::Value>(&manifest).unwrap_or_default();
+        expect_own(export, &json, &path)?;
+        Ok(manifest)
     }
 
     /// Reads all of an artifact and its manifest, and gives the bytes read.
     pub async fn verify(&self, export: ExportId, artifact: &Artifact) -> Result<u64> {
+        let name = Path::from(artifact.path.as_str());
+        let name = name.filename().and_then(|name| name.split('.').next());
+        if name != Some(export.as_str()) {
+            let reason = format!("it is named after another export than {export}");
+            return Err(damaged(&artifact.path, &reason));
+        }
         let manifest = self.checked_manifest(export, artifact).await?;
         let mut parts = self.open(export, artifact, None).await?;
         let mut bytes = manifest.len() as u64;
@@ -142,6 +149,7 @@ impl Artifacts {
                 "it does not name the artifact's SHA-256",
             ));
         }
+        expect_own(export, &json, &path)?;
         Ok(Blocks {
             size_bytes,
             sha256,
@@ -219,6 +227,16 @@ impl Checking {
         self.length -= block.len();
         block.freeze()
     }
+}
+
+/// Refuses the manifest of another export.
+fn expect_own(export: ExportId, manifest: &serde_json::Value, path: &Path) -> Result<()> {
+    let named = &manifest["export"];
+    if *named == export.as_str() {
+        return Ok(());
+    }
+    let reason = format!("it is of export {named}: expected {export}");
+    Err(damaged(path.as_ref(), &reason))
 }
 
 /// What a row says is there must be there: that it is not is damage like any other.
