@@ -96,6 +96,13 @@ pub enum Error {
         /// What was expected.
         reason: String,
     },
+    /// The job's watermark is of usage that was lost and given up since: its sequences name other
+    /// events by now.
+    #[error(
+        "the export was begun before usage was lost and given up (serve --accept-usage-loss): ask \
+         again"
+    )]
+    GivenUp,
     /// The archive could not be written.
     #[error("the archive could not be written")]
     Archive(#[from] std::io::Error),
@@ -139,6 +146,7 @@ impl Error {
             Self::Artifact { .. } | Self::Archive(_) | Self::Stopping | Self::TooLong => {
                 Kind::Unavailable
             }
+            Self::GivenUp => Kind::Gone,
             Self::Damaged { .. } => Kind::Corrupt,
             Self::TakenOver(_) => Kind::Conflict,
             Self::Mismatch { .. } | Self::Deserted { .. } | Self::Internal(_) => Kind::Internal,

@@ -283,6 +283,7 @@ impl Worker {
     pub async fn build(&self, claimed: &Claimed, gauge: &Arc<Gauge>) -> Result<Built> {
         let request = request::request(claimed)?;
         let as_of = claimed.pins.as_of;
+        self.expect_kept(as_of).await?;
         self.usage.check(as_of.sequence).await?;
         let account = self.account(&claimed.export).await?;
         let control = self.controls.at(&self.metadata, account, as_of.revision);
@@ -301,6 +302,16 @@ impl Worker {
             Ok(Built { archive, contents })
         })
         .await
+    }
+
+    /// Refuses a watermark of usage that was given up: what was durable then is lost, and what came
+    /// since has the same sequences.
+    async fn expect_kept(&self, as_of: AsOf) -> Result<()> {
+        let given_up = self.metadata.usage_forgotten_at().await?;
+        if given_up.is_some_and(|at| as_of.time < at) {
+            return Err(Error::GivenUp);
+        }
+        Ok(())
     }
 
     async fn account(&self, export: &metadata::Export) -> Result<domain::ids::AccountId> {

@@ -376,3 +376,54 @@ async fn workers_in_the_background_find_jobs_and_end_when_told() {
     let unseen = world.ask(linked).await;
     assert_eq!(world.export(unseen).await.status, ExportStatus::Created);
 }
+
+#[tokio::test]
+async fn verify_names_a_manifest_that_is_of_another_export() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let (one, other) = (world.ask(linked).await, world.ask(linked).await);
+    assert_eq!(world.worker(1).run_until_idle().await.unwrap(), 2);
+    assert_eq!(world.zip(one).await, world.zip(other).await);
+    let verify = async || {
+        let verified = export::verify_artifacts(&world.metadata, &world.artifacts, world.now());
+        verified.await.unwrap().damage
+    };
+    assert_eq!(verify().await, []);
+    let folder = world.folder().join("artifacts");
+    for extension in ["json", "blocks"] {
+        let of = |export| folder.join(format!("{export}.{extension}"));
+        std::fs::copy(of(other), of(one)).unwrap();
+    }
+    let damage = verify().await;
+    assert_eq!(damage.len(), 1, "{damage:?}");
+    assert!(
+        damage[0].path.ends_with(&format!("{one}.json")),
+        "{damage:?}"
+    );
+    assert_eq!(
+        damage[0].reason,
+        format!("it is of export \"{other}\": expected {one}")
+    );
+}
+
+#[tokio::test]
+async fn a_job_begun_before_usage_was_given_up_fails_by_name() {
+    let world = World::new().await;
+    world.take(&usage(0, 10)).await;
+    let export = world.ask(linked).await;
+    world.worker(1).claim().await.unwrap().unwrap();
+    world.pass(LEASE_SECONDS + 1);
+    // What a start that accepts a loss does; the sequences of the job name other events now.
+    world.metadata.forget_usage(world.now()).await.unwrap();
+    assert_eq!(world.worker(1).tick().await.unwrap(), Some(export));
+    let ended = world.export(export).await;
+    assert_eq!(ended.status, ExportStatus::Failed);
+    let told = ended.error_message.unwrap();
+    assert!(
+        told.contains("before usage was lost and given up"),
+        "{told}"
+    );
+    let again = world.ask(linked).await;
+    assert_eq!(world.worker(1).tick().await.unwrap(), Some(again));
+    assert_eq!(world.export(again).await.status, ExportStatus::Success);
+}

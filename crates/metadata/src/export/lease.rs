@@ -28,7 +28,8 @@ impl Metadata {
     ///
     /// The watermark of the first claim is kept by every later one, and so is one that was asked
     /// for. The versions are those the claiming worker makes: an export left unfinished by an older
-    /// release is made anew in them.
+    /// release is made anew in them. A file that is made again keeps its own, since it must be the
+    /// same bytes.
     pub async fn claim_export(&self, claim: &Claim, now: Timestamp) -> Result<Option<Claimed>> {
         let mut transaction = self.database.begin().await?;
         transaction.lock("exports").await?;
@@ -46,7 +47,10 @@ impl Metadata {
                  as_of_sequence = coalesce(as_of_sequence, $4),
                  as_of_revision = coalesce(as_of_revision, $5),
                  as_of_time = coalesce(as_of_time, $6),
-                 layout_version = $7, archive_version = $8,
+                 layout_version = CASE WHEN damaged_at IS NOT NULL AND outcome = 'SUCCESS'
+                     THEN coalesce(layout_version, $7) ELSE $7 END,
+                 archive_version = CASE WHEN damaged_at IS NOT NULL AND outcome = 'SUCCESS'
+                     THEN coalesce(archive_version, $8) ELSE $8 END,
                  progress_percent = 0, progress_rows = 0, updated_at = $9
              WHERE id = $1 AND (status = 'CREATED'
                  OR (status = 'PROCESSING' AND ",
