@@ -19,6 +19,7 @@ pub mod path;
 pub mod quantity;
 pub mod range;
 pub mod rate;
+pub mod retry_after;
 pub mod schedule;
 pub mod tree;
 pub mod webhook;

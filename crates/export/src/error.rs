@@ -142,11 +142,11 @@ impl Error {
             Self::Artifact {
                 source: object_store::Error::NotFound { .. },
                 ..
-            } => Kind::Gone,
+            }
+            | Self::GivenUp => Kind::Gone,
             Self::Artifact { .. } | Self::Archive(_) | Self::Stopping | Self::TooLong => {
                 Kind::Unavailable
             }
-            Self::GivenUp => Kind::Gone,
             Self::Damaged { .. } => Kind::Corrupt,
             Self::TakenOver(_) => Kind::Conflict,
             Self::Mismatch { .. } | Self::Deserted { .. } | Self::Internal(_) => Kind::Internal,

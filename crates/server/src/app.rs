@@ -16,7 +16,7 @@ use crate::control::Control;
 use crate::error::ApiResult;
 use crate::exports::Exports;
 use crate::metrics::Metrics;
-use crate::store::{self, Readings};
+use crate::store::{self, GivenUp, Readings};
 use crate::watermark::Seal;
 
 /// The state of one running server.
@@ -32,6 +32,8 @@ pub struct App {
     pub metadata: Metadata,
     /// Takes events in.
     pub intake: Arc<dyn Intake>,
+    /// When usage was last given up as lost.
+    pub given_up: GivenUp,
     /// Memory for bodies.
     pub bodies: Arc<Bodies>,
     /// Turns of parsing large bodies, one for two cores: the others are for what comes after, and

@@ -19,11 +19,13 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderValue, Response, Uri, Version, header};
 use axum::serve::Listener;
+use export::tasks;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tower::util::{MapRequest, MapRequestLayer};
 use tower::{Layer, ServiceExt};
@@ -57,7 +59,7 @@ const RESERVED_HEAD_S: u64 = 2;
 ///
 /// Beyond `limits.connections_max` there are `limits.connections_reserved` places more, where
 /// [`reserved`] says what is served; further connections wait, unread, for a place.
-pub(crate) async fn serve(mut listener: TcpListener, app: Arc<App>) {
+pub(crate) async fn serve(listener: TcpListener, app: Arc<App>) {
     let limits = &app.config.limits;
     let places = Places::new(
         limits.connections_max,
@@ -65,28 +67,52 @@ pub(crate) async fn serve(mut listener: TcpListener, app: Arc<App>) {
         &app.config.server.trusted_proxies,
     );
     let router = MapRequestLayer::new(collapse_slashes as fn(Request) -> Request);
-    let router = router.layer(api::router(&app));
     let open = TaskTracker::new();
-    loop {
-        let (stream, peer, place) = tokio::select! {
-            accepted = next(&mut listener, &places) => accepted,
-            () = app.stopping.cancelled() => break,
-        };
-        let connection = Connection {
-            app: Arc::clone(&app),
-            router: router.clone(),
-            peer,
-            is_reserved: place.is_reserved(),
-            activity: Activity::new(),
-        };
-        open.spawn(async move {
-            connection.run(stream).await;
-            drop(place);
-        });
-    }
-    drop(listener);
+    let door = Arc::new(Door {
+        listener: Mutex::new(listener),
+        places,
+        router: router.layer(api::router(&app)),
+        open: open.clone(),
+        app: Arc::clone(&app),
+    });
+    let stop = app.stopping.clone().cancelled_owned();
+    tasks::keep("connections", stop, || Arc::clone(&door).accept()).await;
+    drop(door);
     open.close();
     open.wait().await;
+}
+
+/// Where connections come in.
+struct Door {
+    listener: Mutex<TcpListener>,
+    places: Places,
+    router: MapRequest<Router, fn(Request) -> Request>,
+    open: TaskTracker,
+    app: Arc<App>,
+}
+
+impl Door {
+    /// Accepts connections until the server stops.
+    async fn accept(self: Arc<Self>) {
+        let mut listener = self.listener.lock().await;
+        loop {
+            let (stream, peer, place) = tokio::select! {
+                accepted = next(&mut listener, &self.places) => accepted,
+                () = self.app.stopping.cancelled() => return,
+            };
+            let connection = Connection {
+                app: Arc::clone(&self.app),
+                router: self.router.clone(),
+                peer,
+                is_reserved: place.is_reserved(),
+                activity: Activity::new(),
+            };
+            self.open.spawn(async move {
+                connection.run(stream).await;
+                drop(place);
+            });
+        }
+    }
 }
 
 /// The next connection that there is a place for.
@@ -128,6 +154,8 @@ impl Connection {
         let service = service_fn(|request| self.clone().answer(request));
         let connection = http.serve_connection(TokioIo::new(socket), service);
         tokio::pin!(connection);
+        let held = self.held_too_long();
+        tokio::pin!(held);
         let mut is_ending = false;
         loop {
             tokio::select! {
@@ -141,12 +169,24 @@ impl Connection {
                     tracing::debug!("a connection is closed: {reason}");
                     return;
                 }
+                () = &mut held => {
+                    tracing::debug!("a connection is closed: its reserved place is for others");
+                    return;
+                }
                 () = self.ending(), if !is_ending => {
                     is_ending = true;
                     connection.as_mut().graceful_shutdown();
                 }
             }
         }
+    }
+
+    /// Ends when a reserved place has been held as long as it may be.
+    async fn held_too_long(&self) {
+        if !self.is_reserved {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(self.app.config.limits.reserved_patience().1).await;
     }
 
     /// Ends when the connection is to take no further requests.
@@ -163,7 +203,7 @@ impl Connection {
     ) -> Result<Response<Answer>, Infallible> {
         let running = self.activity.begin();
         let is_http2 = request.version() == Version::HTTP_2;
-        let reading = Arc::new(Reading::new(&self.app.config.limits));
+        let reading = Arc::new(Reading::new(&self.app.config.limits, self.is_reserved));
         let mut request = request.map(|body| {
             let activity = Arc::clone(&self.activity);
             let bodies = Arc::clone(&self.app.bodies);

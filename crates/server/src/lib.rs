@@ -24,6 +24,7 @@ pub mod login;
 pub mod metrics;
 pub mod random;
 pub mod request;
+mod room;
 pub mod run;
 pub mod server_file;
 pub mod setup;

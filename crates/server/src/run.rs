@@ -26,8 +26,9 @@ use crate::exports;
 use crate::instance::Lease;
 use crate::metrics::Metrics;
 use crate::random;
+use crate::room;
 use crate::server_file::{Published, ServerFile};
-use crate::store;
+use crate::store::{self, GivenUp};
 use crate::watermark::Seal;
 
 /// A server that answers requests until it is stopped.
@@ -43,15 +44,39 @@ pub struct Running {
     published: Published,
 }
 
+/// What a start does where less usage is there than the database knows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// It fails, or opens the usage as damaged.
+    Refused,
+    /// It takes what is there for complete.
+    Accepted,
+}
+
 /// Starts a server; when it returns, requests are answered.
 pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
+    start_with(config, clock, Loss::Refused).await
+}
+
+/// The same, where usage may have been lost.
+pub async fn start_with(config: Config, clock: Clock, loss: Loss) -> anyhow::Result<Running> {
+    let data_dir = config.server.data_dir.clone();
+    let started = begin(config, clock, loss).await;
+    started.map_err(|error| room::explained(error, &data_dir))
+}
+
+async fn begin(config: Config, clock: Clock, loss: Loss) -> anyhow::Result<Running> {
     create_data_dir(&config.server)?;
     let (listener, address) = listen(&config.server).await?;
     let metadata = open_metadata(&config).await?;
     bootstrap::name_equals(&metadata).await?;
     let first_admin = first_start(&metadata, &config.admin, clock.now()).await?;
     let seal = Seal::of(&metadata, clock.now()).await?;
-    let store = store::open(&config, &metadata, &clock).await?;
+    let store = match loss {
+        Loss::Refused => store::open(&config, &metadata, &clock).await?,
+        Loss::Accepted => store::open_accepting_loss(&config, &metadata, &clock).await?,
+    };
+    let given_up = GivenUp::read(&config, &metadata).await?;
     let public_url = public_url(&config.server, address);
     let lease = Lease::take(
         &config,
@@ -77,6 +102,7 @@ pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         metrics: Metrics::new(&store.readings),
         stopping: CancellationToken::new(),
         intake: store.intake,
+        given_up,
         bodies: Arc::new(Bodies::new(&config.limits)),
         parsing: Arc::new(Semaphore::new((cores / 2).max(1))),
         usage: store.usage,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::Timestamp;
 use domain::kind::Kind;
 use domain::meter::ReadingRule;
 use metadata::{Account, ControlSnapshot, KnownUsage, Metadata, PAGE_LIMIT_MAX, PageRequest};
@@ -123,22 +124,50 @@ pub async fn open(config: &Config, metadata: &Metadata, clock: &Clock) -> anyhow
     open_embedded(config, metadata, known).await
 }
 
-/// Forgets what the database knows of the usage, once the store that is there has been opened.
+/// Opens the store that is there, whatever the database knows of usage, and forgets that.
 ///
 /// Where it cannot be opened nothing is forgotten.
-pub async fn accept_loss(
+pub async fn open_accepting_loss(
     config: &Config,
     metadata: &Metadata,
     clock: &Clock,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Opened> {
+    if config.store.mode == StoreMode::None {
+        anyhow::bail!("this server keeps no usage: accept its loss at the one that does");
+    }
     let known = metadata.known_usage().await?;
     let opened = open_embedded(config, metadata, KnownUsage::default()).await?;
-    let readings = opened.readings;
-    tokio::task::spawn_blocking(move || readings.close()).await??;
     metadata.forget_usage(clock.now()).await?;
     let (through, store) = (known.durable_through, known.store.unwrap_or_default());
     tracing::warn!("usage of store {store} up to sequence {through} is no longer expected");
-    Ok(())
+    Ok(opened)
+}
+
+/// When usage was last given up as lost, if ever.
+#[derive(Debug, Clone, Copy)]
+pub enum GivenUp {
+    /// It changes only when this server starts.
+    Known(Option<Timestamp>),
+    /// Another server keeps the usage, and may start at any time.
+    Elsewhere,
+}
+
+impl GivenUp {
+    /// Reads it once, where that is enough.
+    pub async fn read(config: &Config, metadata: &Metadata) -> metadata::Result<Self> {
+        if config.store.mode == StoreMode::None {
+            return Ok(Self::Elsewhere);
+        }
+        metadata.usage_forgotten_at().await.map(Self::Known)
+    }
+
+    /// The instant; sequences of before name other events now.
+    pub async fn at(self, metadata: &Metadata) -> metadata::Result<Option<Timestamp>> {
+        match self {
+            Self::Known(at) => Ok(at),
+            Self::Elsewhere => metadata.usage_forgotten_at().await,
+        }
+    }
 }
 
 async fn open_embedded(

@@ -144,7 +144,11 @@ fn places(page: usize, bytes: &[u8]) -> Vec<usize> {
     let start = usize::from(u16::from_be_bytes([bytes[5], bytes[6]]));
     let list = 8 + (page * 31) % (2 * cells).max(1);
     let content = |step: usize| start + (page * 7 + step * 997) % (PAGE_BYTES - start).max(1);
-    vec![if page % 2 == 0 { 3 } else { list }, content(1), content(2)]
+    vec![
+        if page.is_multiple_of(2) { 3 } else { list },
+        content(1),
+        content(2),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

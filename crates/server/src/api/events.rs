@@ -88,7 +88,7 @@ pub async fn ingest_events(
     if form == Form::Lines {
         return stream::ingest(receiver, request, wanted).await;
     }
-    let batch = Batch::read(form, request, &app).await?;
+    let batch = Batch::read(form, request, &receiver).await?;
     let (drafts, _room) = receiver.drafts(batch).await?;
     if wanted == Detail::Outcomes && drafts.len() > OUTCOME_EVENTS_MAX {
         return Err(too_many_outcomes(drafts.len()));

@@ -14,6 +14,7 @@ use super::Presented;
 use super::limiter::Limiter;
 use super::reach::{Reach, Reaches};
 use crate::app::App;
+use crate::connections::Reading;
 use crate::error::body::Door;
 use crate::error::{ApiError, ApiResult, Code};
 
@@ -99,6 +100,14 @@ impl Identity {
     pub fn reach(&self, permission: Permission) -> ApiResult<&Reach> {
         let reach = self.reaches.of(permission);
         reach.ok_or_else(|| self.forbidden())
+    }
+
+    /// The organization whose share of the memory for bodies the caller's requests take.
+    fn organization_of_body(&self) -> Option<OrganizationId> {
+        let mut reaches = Permission::ALL
+            .iter()
+            .filter_map(|one| self.reaches.of(*one));
+        reaches.next().map(|reach| reach.organization)
     }
 
     /// The organization the caller acts for, when a role allows what is asked.
@@ -232,6 +241,9 @@ impl FromRequestParts<Arc<App>> for Caller {
                 ApiError::new(Code::TooManyRequests, message).retry_after(seconds)
             };
             caller.limiter.take(limit, app.now()).map_err(busy)?;
+        }
+        if let Some(reading) = parts.extensions.get::<Arc<Reading>>() {
+            reading.belongs_to(caller.organization_of_body());
         }
         Ok(caller)
     }

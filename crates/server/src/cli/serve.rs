@@ -6,9 +6,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
 use crate::bootstrap::FirstAdmin;
-use crate::config::Config;
-use crate::run::{Running, create_data_dir, open_metadata, start};
-use crate::{clock::Clock, log, store};
+use crate::run::{Loss, Running, start_with};
+use crate::{clock::Clock, log};
 
 /// Options of `tallyport serve`.
 #[derive(Debug, Args)]
@@ -26,10 +25,12 @@ impl Serve {
         log::start(&config.log)?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        if self.accept_usage_loss {
-            accept_loss(&config).await?;
-        }
-        let running = start(config, Clock::system()).await?;
+        let loss = if self.accept_usage_loss {
+            Loss::Accepted
+        } else {
+            Loss::Refused
+        };
+        let running = start_with(config, Clock::system(), loss).await?;
         announce(&running, global.json);
         tokio::select! {
             _ = terminate.recv() => {}
@@ -37,15 +38,6 @@ impl Serve {
         }
         running.stop().await
     }
-}
-
-/// Lets the next start take the usage that is there for complete.
-async fn accept_loss(config: &Config) -> anyhow::Result<()> {
-    create_data_dir(&config.server)?;
-    let metadata = open_metadata(config).await?;
-    let accepted = store::accept_loss(config, &metadata, &Clock::system()).await;
-    metadata.close().await;
-    accepted
 }
 
 fn announce(running: &Running, json: bool) {

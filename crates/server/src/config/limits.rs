@@ -18,6 +18,10 @@ pub struct Limits {
     pub connections_max: usize,
     /// Connections beyond, for health and for callers who are known; further ones wait.
     pub connections_reserved: usize,
+    /// Seconds one of these takes a request's body; what is not answered a while later is cut off.
+    pub connections_reserved_s: u64,
+    /// Bytes of the body of a request that comes through one of these.
+    pub connections_reserved_bytes_max: usize,
     /// Seconds a connection may take to send the head of a request, idle time before it included.
     pub header_read_timeout_s: u64,
     /// Seconds of waiting over which bodies and answers must move.
@@ -36,6 +40,8 @@ pub struct Limits {
     pub body_bytes_max: usize,
     /// Bytes of memory for bodies under way and for what is parsed from them.
     pub bodies_bytes_max: usize,
+    /// Per cent of each part of it that the requests of one organization take together.
+    pub bodies_organization_percent_max: u32,
     /// Milliseconds a request waits for its share of them.
     pub bodies_wait_ms: u64,
     /// Batches of one stream on their way to the disk at once.
@@ -57,6 +63,12 @@ impl Limits {
     /// How long a further batch of a stream waits for the writer.
     pub fn stream_writer_wait(&self) -> Duration {
         Duration::from_millis(self.stream_writer_wait_ms)
+    }
+
+    /// How long a reserved connection takes a body, and how long it is held at most.
+    pub(crate) fn reserved_patience(&self) -> (Duration, Duration) {
+        let body = Duration::from_secs(self.connections_reserved_s);
+        (body, body + Duration::from_secs(self.slow_window_s.max(1)))
     }
 
     /// What must come of a body.

@@ -4,12 +4,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::Bytes;
+use domain::ids::OrganizationId;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
 use super::pace::{Pace, Rule};
@@ -17,10 +20,15 @@ use crate::bodies::{Bodies, PARSED_FACTOR, STEP_BYTES, Share};
 use crate::config::Limits;
 use crate::error::{ApiError, ApiResult, Code};
 
+/// Seconds after which a place that is not reserved may be free.
+const RESERVE_RETRY_AFTER_S: u64 = 2;
+
 /// What handlers and the body of their request know of each other; lies in its extensions.
 #[derive(Debug)]
 pub(crate) struct Reading {
     limits: ReadingLimits,
+    /// What a body that comes through a reserved place may take.
+    reserved: Option<Reserve>,
     may_pause: AtomicBool,
     /// Bytes of the body that are held at most; 0 when the handler sees to that.
     held_bytes_max: AtomicUsize,
@@ -32,8 +40,17 @@ pub(crate) struct Reading {
 struct State {
     /// Memory for the body, until the request is answered.
     share: Share,
+    /// Whose it is, once that is known.
+    owner: Option<OrganizationId>,
     is_over: bool,
     refusal: Option<ApiError>,
+}
+
+/// What a body may take at most, however fast it comes.
+#[derive(Debug, Clone, Copy)]
+struct Reserve {
+    time: Duration,
+    bytes_max: usize,
 }
 
 /// How long a body may take, and what it is refused with.
@@ -49,12 +66,16 @@ struct ReadingLimits {
 struct BrokenOff;
 
 impl Reading {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits, is_reserved: bool) -> Self {
         Self {
             limits: ReadingLimits {
                 flow: limits.body_rule(),
                 pause: limits.pause_rule(),
             },
+            reserved: is_reserved.then(|| Reserve {
+                time: limits.reserved_patience().0,
+                bytes_max: limits.connections_reserved_bytes_max,
+            }),
             may_pause: AtomicBool::new(false),
             held_bytes_max: AtomicUsize::new(limits.body_bytes_max),
             state: Mutex::default(),
@@ -64,6 +85,11 @@ impl Reading {
     /// Says how many bytes of the body are held at most, 0 when the handler itself asks for room.
     pub(crate) fn hold(&self, bytes_max: usize) {
         self.held_bytes_max.store(bytes_max, Ordering::Release);
+    }
+
+    /// Says whose body it is, and so whose share of the memory it takes.
+    pub(crate) fn belongs_to(&self, owner: Option<OrganizationId>) {
+        self.state().owner = owner;
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -78,6 +104,18 @@ impl Reading {
     /// Why the body was read no further, if the client is not the one who broke it off.
     pub(crate) fn refusal(&self) -> Option<ApiError> {
         self.state().refusal.take()
+    }
+
+    fn beyond_reserve(reserve: Reserve) -> ApiError {
+        let Reserve { time, bytes_max } = reserve;
+        let seconds = time.as_secs();
+        let message = format!(
+            "as many connections are open as there may be (limits.connections_max), and beyond \
+             them a body has {seconds} s (limits.connections_reserved_s) and {bytes_max} bytes \
+             (limits.connections_reserved_bytes_max): lines of a stream that came before are \
+             stored, and sending all again is harmless"
+        );
+        ApiError::new(Code::Unavailable, message).retry_after(RESERVE_RETRY_AFTER_S)
     }
 
     fn too_slow(&self) -> ApiError {
@@ -115,6 +153,8 @@ pub(super) struct TimedBody {
     bodies: Arc<Bodies>,
     received: usize,
     room_bytes: usize,
+    /// Ends with the time a reserved place is held for a body.
+    reserve: Option<Pin<Box<Sleep>>>,
     waiting: Option<BoxFuture<'static, (Share, ApiResult<()>)>>,
 }
 
@@ -127,6 +167,7 @@ impl TimedBody {
     ) -> Self {
         Self {
             pace: Pace::new(reading.rule()),
+            reserve: reading.reserved.map(|one| Box::pin(sleep(one.time))),
             inner,
             reading,
             activity,
@@ -149,12 +190,16 @@ impl TimedBody {
                 return Poll::Ready(Ok(()));
             }
             self.room_bytes = bytes;
-            let mut share = std::mem::take(&mut self.reading.state().share);
+            let (mut share, owner) = {
+                let mut state = self.reading.state();
+                (std::mem::take(&mut state.share), state.owner)
+            };
             let bodies = Arc::clone(&self.bodies);
             let bytes_max = whole.unwrap_or(held_max).min(held_max);
             let grow = async move {
                 let pool = bodies.pool(bytes_max);
-                let grown = pool.grow(&mut share, bytes * PARSED_FACTOR, bodies.wait());
+                let bytes = bytes * PARSED_FACTOR;
+                let grown = pool.grow(&mut share, owner, bytes, bodies.wait());
                 let grown = grown.await;
                 (share, grown)
             };
@@ -167,6 +212,19 @@ impl TimedBody {
         self.waiting = None;
         self.reading.state().share = share;
         Poll::Ready(grown)
+    }
+
+    /// Whether a reserved place is held for longer, or for more bytes, than it may be.
+    fn poll_reserve(&mut self, context: &mut Context<'_>) -> Poll<ApiError> {
+        let Some(reserve) = self.reading.reserved else {
+            return Poll::Pending;
+        };
+        let timer = self.reserve.as_mut();
+        let is_late = timer.is_some_and(|timer| timer.as_mut().poll(context).is_ready());
+        if is_late || self.received > reserve.bytes_max {
+            return Poll::Ready(Reading::beyond_reserve(reserve));
+        }
+        Poll::Pending
     }
 
     /// Reads no further.
@@ -199,6 +257,9 @@ impl Body for TimedBody {
         let body = self.get_mut();
         if body.reading.state().is_over {
             return Poll::Ready(None);
+        }
+        if let Poll::Ready(refusal) = body.poll_reserve(context) {
+            return body.end(refusal);
         }
         if let Err(refusal) = ready!(body.poll_room(context)) {
             return body.end(refusal);

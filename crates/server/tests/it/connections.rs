@@ -207,3 +207,48 @@ async fn a_reserved_place_is_free_again_when_its_head_does_not_come() {
     let health = ask(&server, "GET /healthz HTTP/1.1").await;
     assert!(health.contains("200 OK"), "{health}");
 }
+
+#[tokio::test]
+async fn a_stream_holds_a_reserved_place_for_a_bounded_time_and_for_bounded_bytes() {
+    let server = TestServer::start_with(|config| {
+        config.limits.connections_max = 1;
+        config.limits.connections_reserved = 1;
+        config.limits.connections_reserved_s = 1;
+        config.limits.connections_reserved_bytes_max = 100_000;
+    })
+    .await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let _general = unfinished_login(&server).await;
+    let head = format!(
+        "POST /api/v1/events HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    let chunk = |text: &str| format!("{:x}\r\n{text}\r\n", text.len());
+    // It is valid and it moves, and still its time is over.
+    let mut stream = connect(&server).await;
+    let line = chunk(&format!("{}\n", event("a")));
+    stream
+        .write_all(format!("{head}{line}").as_bytes())
+        .await
+        .unwrap();
+    let said = rest(stream).await;
+    assert!(said.starts_with("HTTP/1.1 503 "), "{said}");
+    assert!(said.contains("limits.connections_reserved_s"), "{said}");
+    let mut stream = connect(&server).await;
+    let blank = chunk(&"\n".repeat(100_001));
+    stream
+        .write_all(format!("{head}{blank}").as_bytes())
+        .await
+        .unwrap();
+    let mut said = [0; 12];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 503");
+    drop(stream);
+    // Short requests go on, and what came before is stored.
+    let head = format!("GET /api/v1/events HTTP/1.1\r\nauthorization: Bearer {key}");
+    let stored = ask(&server, &head).await;
+    assert!(
+        stored.contains("200 OK") && stored.contains("\"id\":\"a\""),
+        "{stored}"
+    );
+}

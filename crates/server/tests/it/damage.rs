@@ -6,8 +6,7 @@ use metadata::{Metadata, Role};
 use serde_json::{Value, json};
 use server::clock::Clock;
 use server::config::Config;
-use server::run::start;
-use server::store;
+use server::run::{Loss, start, start_with};
 
 use crate::exports::{analyst, ask, january, path};
 use crate::harness::TestServer;
@@ -124,19 +123,51 @@ async fn check_damaged(server: &TestServer, key: &str, before: &Value, after: &V
     assert_eq!(report["damage"].as_array().unwrap().len(), 1, "{report}");
 }
 
+/// A server with an export before two events that lie in the journal, and one after them.
+struct Story {
+    server: TestServer,
+    key: String,
+    before: Value,
+    after: Value,
+    /// The usage as a crash leaves it then.
+    sound: PathBuf,
+    _aside: tempfile::TempDir,
+}
+
+impl Story {
+    async fn begin() -> Self {
+        let (server, key) = analyst().await;
+        let before = made(&server, &key, &january("SUMMARY")).await;
+        send(&server, &["d-1", "d-2"]).await;
+        let after = made(&server, &key, &january("SUMMARY")).await;
+        let aside = tempfile::tempdir().unwrap();
+        let sound = usage_now(&server, aside.path());
+        Self {
+            server,
+            key,
+            before,
+            after,
+            sound,
+            _aside: aside,
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_damaged_journal_answers_no_smaller_numbers_and_all_goes_on_after_its_repair() {
-    let (server, key) = analyst().await;
-    let before = made(&server, &key, &january("SUMMARY")).await;
+    let Story {
+        server,
+        key,
+        before,
+        after,
+        sound,
+        _aside,
+    } = Story::begin().await;
     let schedule = json!({"kind": "SUMMARY", "every": "daily"}).to_string();
     let schedule = server
         .post(&key, "/api/v1/export-schedules", &schedule)
         .await;
     assert_eq!(schedule.status, 201, "{}", schedule.body);
-    send(&server, &["d-1", "d-2"]).await;
-    let after = made(&server, &key, &january("SUMMARY")).await;
-    let aside = tempfile::tempdir().unwrap();
-    let sound = usage_now(&server, aside.path());
     server.advance(2 * 24 * 3_600);
 
     // The frame of d-1: the three events before it were one frame.
@@ -205,15 +236,14 @@ async fn a_folder_without_the_store_that_the_database_knows_keeps_the_server_fro
     let manifest = usage.join("manifest");
     let sound = std::fs::read(&manifest).unwrap();
     std::fs::write(&manifest, "torn").unwrap();
-    let failed = store::accept_loss(&config, &metadata, &Clock::system()).await;
-    assert!(failed.is_err());
+    let accepting = || start_with(config.clone(), Clock::system(), Loss::Accepted);
+    assert!(accepting().await.is_err());
     let known = metadata.known_usage().await.unwrap();
     assert_eq!(known.durable_through, 3);
     std::fs::write(&manifest, sound).unwrap();
 
     // The loss is accepted: the other store is taken for complete from now on.
-    let accepted = store::accept_loss(&config, &metadata, &Clock::system()).await;
-    accepted.unwrap();
+    accepting().await.unwrap().stop().await.unwrap();
     assert!(metadata.usage_forgotten_at().await.unwrap().is_some());
     metadata.close().await;
     start(config.clone(), Clock::system())
@@ -227,12 +257,14 @@ async fn a_folder_without_the_store_that_the_database_knows_keeps_the_server_fro
 
 #[tokio::test]
 async fn a_journal_cut_at_a_frame_is_noticed_by_what_the_database_knows() {
-    let (server, key) = analyst().await;
-    let before = made(&server, &key, &january("SUMMARY")).await;
-    send(&server, &["d-1", "d-2"]).await;
-    let after = made(&server, &key, &january("SUMMARY")).await;
-    let aside = tempfile::tempdir().unwrap();
-    let sound = usage_now(&server, aside.path());
+    let Story {
+        server,
+        key,
+        before,
+        after,
+        sound,
+        _aside,
+    } = Story::begin().await;
     server.advance(2 * 24 * 3_600);
     let server = server
         .restart(|data_dir| {

@@ -129,3 +129,37 @@ async fn a_log_that_takes_no_line_stops_nothing() {
     assert_eq!(server.get("/api/v1/nothing").await.status, 404);
     assert_eq!(server.log_in().await.status, 200);
 }
+
+#[test]
+fn a_start_without_room_names_the_folder_and_the_room_it_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |limit: &str| {
+        let mut command = Command::new("sh");
+        let script = format!("trap '' XFSZ; {limit} exec \"$@\"");
+        command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_tallyport")]);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+        command.arg(folder.path());
+        command.env("TALLYPORT_LOG_FILTER", "info");
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let mut killed = start("");
+    let mut lines = BufReader::new(killed.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("listening on")));
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let ended = start("ulimit -f 0;").wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success(), "{said}");
+    let named = format!(
+        "{} has no room for a start: free 64 MiB",
+        folder.path().display()
+    );
+    assert!(said.contains(&named), "{said}");
+    let mut again = start("");
+    let mut lines = BufReader::new(again.stderr.take().unwrap()).lines();
+    let listens = lines.any(|line| line.unwrap().contains("listening on"));
+    again.kill().unwrap();
+    again.wait().unwrap();
+    assert!(listens);
+}

@@ -352,8 +352,8 @@ async fn marks_that_nobody_sees_are_refused_in_every_kind_of_name() {
     let root = server.root().await;
     let owner = server.key(root, Role::Owner).await;
     let bad = "x\u{202E}y";
-    let said = "a name holds U+202E: expected no mark that turns the direction of text and no byte \
-                order mark";
+    let said = "a name holds U+202E: expected no invisible character and no mark that turns the \
+                direction of text";
     let meter = json!({"slug": "m", "eventType": "m", "aggregation": "COUNT"});
     let with = |base: &Value, field: &str, value: Value| {
         let mut body = base.clone();

@@ -3,6 +3,21 @@
 use super::summary::check;
 use super::*;
 
+/// C moves from A to the sandbox B under it, and M has zero rows.
+fn moved(when: &str, rest: &str) -> String {
+    format!(
+        "org A production
+         org B sandbox
+         org C sub
+         under B A
+         under C A until {when}
+         under C B since {when}
+         meter M latest TENK_RECORDS 10000 zero
+         rate M 9.5
+         {rest}"
+    )
+}
+
 #[test]
 fn a_meter_with_zero_rows_has_every_day_asked_for_once_it_is_in_use() {
     let story = "
@@ -58,16 +73,7 @@ fn zero_rows_end_with_the_day_of_the_watermark() {
 
 #[test]
 fn whoever_sees_no_use_of_a_meter_sees_no_zeros_of_it() {
-    let story = "
-        org A production
-        org B sandbox
-        org C sub
-        under B A
-        under C A until 2013-01-06
-        under C B since 2013-01-06
-        meter M latest TENK_RECORDS 10000 zero
-        rate M 9.5
-        use C M 2013-01-05T10:00 20000";
+    let story = &moved("2013-01-06", "use C M 2013-01-05T10:00 20000");
     check(story, "B", ("02", "08"), &["6 B sub-fee 1 6 6"]);
     check(
         story,
@@ -79,18 +85,9 @@ fn whoever_sees_no_use_of_a_meter_sees_no_zeros_of_it() {
 
 #[test]
 fn roll_ups_stand_wherever_an_organization_below_has_a_row_even_of_zeros() {
-    let story = "
-        org A production
-        org B sandbox
-        org C sub
-        under B A
-        under C A until 2013-01-06T12:00
-        under C B since 2013-01-06T12:00
-        meter M latest TENK_RECORDS 10000 zero
-        rate M 9.5
-        use C M 2013-01-05T10:00 20000";
+    let story = moved("2013-01-06T12:00", "use C M 2013-01-05T10:00 20000");
     check(
-        story,
+        &story,
         "A",
         ("04", "07"),
         &[
@@ -111,20 +108,14 @@ fn roll_ups_stand_wherever_an_organization_below_has_a_row_even_of_zeros() {
 
 #[test]
 fn a_day_seen_in_part_without_use_has_a_zero_row() {
-    let story = "
-        org A production
-        org B sandbox
-        org C sub
-        under B A
-        under C A until 2013-01-06T12:00
-        under C B since 2013-01-06T12:00
-        meter M latest TENK_RECORDS 10000 zero
-        rate M 9.5
-        rate M 4 for C since 2013-01-06T10:00
-        use C M 2013-01-06T10:00 20000
-        use C M 2013-01-07T10:00 10000";
+    let story = moved(
+        "2013-01-06T12:00",
+        "rate M 4 for C since 2013-01-06T10:00
+         use C M 2013-01-06T10:00 20000
+         use C M 2013-01-07T10:00 10000",
+    );
     check(
-        story,
+        &story,
         "B",
         ("05", "08"),
         &[

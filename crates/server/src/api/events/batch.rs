@@ -39,7 +39,8 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Reads a body, bounded after decompression.
-    pub(super) async fn read(form: Form, request: Request, app: &App) -> ApiResult<Self> {
+    pub(super) async fn read(form: Form, request: Request, receiver: &Receiver) -> ApiResult<Self> {
+        let app = &receiver.app;
         let (parts, body) = request.into_parts();
         let is_plain = !parts.headers.contains_key(header::CONTENT_ENCODING);
         let declared = body.size_hint().exact().filter(|_| is_plain);
@@ -48,7 +49,7 @@ impl Batch {
         Ok(Self {
             form,
             headers: parts.headers,
-            body: whole(chunks, declared, bytes_max, &app.bodies).await?,
+            body: whole(chunks, declared, bytes_max, (&app.bodies, receiver.own)).await?,
         })
     }
 
@@ -81,8 +82,8 @@ impl Batch {
 pub(super) struct Receiver {
     pub(super) app: Arc<App>,
     caller: Caller,
-    /// The namespace of its events.
-    own: OrganizationId,
+    /// The namespace of its events, which takes the memory for them.
+    pub(super) own: OrganizationId,
     received: domain::Timestamp,
 }
 
@@ -101,7 +102,10 @@ impl Receiver {
     pub(super) async fn drafts(&self, batch: Batch) -> ApiResult<(Vec<Checked>, Share)> {
         let bodies = &self.app.bodies;
         let bytes = batch.body.bytes.len();
-        let room = bodies.parsed.take(PARSED_FACTOR * bytes, bodies.wait());
+        let owner = Some(self.own);
+        let room = bodies
+            .parsed
+            .take(owner, PARSED_FACTOR * bytes, bodies.wait());
         let room = room.await?;
         if bytes <= INLINE_BYTES_MAX {
             return Ok((batch.drafts(self)?, room));

@@ -7,6 +7,7 @@ use async_compression::zstd::DParameter;
 use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
+use domain::ids::OrganizationId;
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -113,13 +114,14 @@ pub(super) async fn whole(
     mut chunks: Chunks,
     declared: Option<u64>,
     bytes_max: usize,
-    bodies: &Bodies,
+    (bodies, owner): (&Bodies, OrganizationId),
 ) -> ApiResult<Whole> {
     let declared = declared.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     check(declared.unwrap_or(0), bytes_max)?;
     let pool = bodies.pool(declared.unwrap_or(bytes_max));
+    let owner = Some(owner);
     let mut room = pool
-        .take(declared.unwrap_or(STEP_BYTES), bodies.wait())
+        .take(owner, declared.unwrap_or(STEP_BYTES), bodies.wait())
         .await?;
     let mut all = BytesMut::new();
     let mut one = None;
@@ -135,7 +137,7 @@ pub(super) async fn whole(
             let capacity = declared
                 .unwrap_or(2 * bytes)
                 .clamp(bytes, bytes_max.max(bytes));
-            pool.grow(&mut room, capacity, bodies.wait()).await?;
+            pool.grow(&mut room, owner, capacity, bodies.wait()).await?;
             all.reserve(capacity - all.len());
         }
         all.extend_from_slice(&chunk);

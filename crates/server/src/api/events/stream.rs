@@ -92,7 +92,8 @@ impl Running {
         if self.room.is_empty() && self.lines.needs_room() {
             let bodies = &self.receiver.app.bodies;
             let (bytes, wait) = (self.lines.bytes_max(), self.patience());
-            self.room = bodies.large.take(bytes, wait).await?;
+            let owner = Some(self.receiver.own);
+            self.room = bodies.large.take(owner, bytes, wait).await?;
         }
         Ok(())
     }
@@ -115,7 +116,10 @@ impl Running {
             self.finish_oldest().await?;
         }
         let bodies = &self.receiver.app.bodies;
-        let parsed = bodies.parsed.take(block.parsed_bytes(), self.patience());
+        let owner = Some(self.receiver.own);
+        let parsed = bodies
+            .parsed
+            .take(owner, block.parsed_bytes(), self.patience());
         let room = Room {
             parsed: parsed.await?,
             read: std::mem::take(&mut self.room),

@@ -16,7 +16,7 @@ pub(super) async fn reached(app: &App, text: &str) -> ApiResult<AsOf> {
         None => given_out(app, text).await?,
     };
     let as_of = as_of.ok_or_else(|| refused("is no watermark of this server"))?;
-    let forgotten_at = app.metadata.usage_forgotten_at().await?;
+    let forgotten_at = app.given_up.at(&app.metadata).await?;
     if forgotten_at.is_some_and(|at| as_of.time < at) {
         let message = "asOf is of usage that was lost and given up since: ask without it";
         return Err(ApiError::new(Code::Gone, message));

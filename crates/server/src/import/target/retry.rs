@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use domain::Timestamp;
-use jiff::fmt::rfc2822::DateTimeParser;
 
 use crate::import::PATIENCE;
 use crate::random;
@@ -14,6 +13,8 @@ const PAUSE_FIRST: Duration = Duration::from_millis(500);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Doublings after which the pause is at its longest.
 const DOUBLINGS_MAX: u32 = 6;
+/// The longest pause that is taken from a server; far more than [`PATIENCE`].
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// Of a pause that was asked for, one part in so many is added at most, so that many clients do not
 /// come back at once.
 const SPREAD: u32 = 4;
@@ -64,15 +65,10 @@ fn pause(attempts: u32, asked: Option<Duration>, random: u32) -> Duration {
     longest / 2 + part(longest / 2)
 }
 
-/// What `Retry-After` asks for, in seconds or as a date.
+/// What `Retry-After` asks for, in seconds or as a date; longer than anybody waits counts as a day.
 pub(super) fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let date = DateTimeParser::new().parse_timestamp(text).ok()?;
-    let seconds = date.as_second().saturating_sub(now.as_second());
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    let seconds = domain::retry_after::seconds(text, now)?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]
@@ -103,7 +99,7 @@ mod tests {
         let seconds = |text| retry_after(text, now).map(|asked| asked.as_secs());
         assert_eq!(seconds("120"), Some(120));
         assert_eq!(seconds("Thu, 01 Jan 2026 00:10:00 GMT"), Some(600));
-        assert_eq!(seconds("Wed, 31 Dec 2025 00:00:00 GMT"), Some(0));
+        assert_eq!(seconds("99999999999999999999"), Some(86_400));
         assert_eq!(seconds("soon"), None);
     }
 }
