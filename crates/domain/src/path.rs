@@ -22,10 +22,28 @@ enum Step {
 
 /// Says why a text is not a path Tallyport follows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a path to one value: expected $.name, $['name'] or $.list[0]")]
+#[error(
+    "{text:?} is not a path to one value: {part:?} is not supported, expected $.name, $['name'] or \
+     $.list[0]"
+)]
 pub struct PathError {
     /// The refused text.
     pub text: String,
+    /// The part of it that is not supported.
+    pub part: String,
+}
+
+/// Characters of a refused text that an error repeats.
+const SHOWN_CHARS: usize = 256;
+
+impl PathError {
+    fn new(text: &str) -> Self {
+        let shown = |text: &str| text.chars().take(SHOWN_CHARS).collect();
+        Self {
+            text: shown(text),
+            part: shown(unsupported(text).unwrap_or(text)),
+        }
+    }
 }
 
 impl JsonPath {
@@ -48,6 +66,16 @@ impl JsonPath {
         }
     }
 
+    /// Refuses a path that is followed as one strange name, though it was surely meant as more: a
+    /// sum, a call, an index behind a dot. Earlier releases stored such paths, so reading one back
+    /// does not check.
+    pub fn check(&self) -> Result<(), PathError> {
+        match unsupported(&self.text) {
+            Some(_) => Err(PathError::new(&self.text)),
+            None => Ok(()),
+        }
+    }
+
     /// The path as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -63,9 +91,7 @@ impl FromStr for JsonPath {
                 text: text.to_owned(),
                 steps,
             })
-            .ok_or_else(|| PathError {
-                text: text.chars().take(256).collect(),
-            })
+            .ok_or_else(|| PathError::new(text))
     }
 }
 
@@ -98,6 +124,60 @@ fn bracketed(text: &str) -> Option<(Step, &str)> {
     }
     let (index, rest) = text.split_once(']')?;
     Some((Step::Index(index.parse().ok()?), rest))
+}
+
+/// The first part of a text that is no step of a path to one value.
+///
+/// Names after a dot are letters, digits, `_` and `-`, and do not begin with a digit or `-`; any
+/// other name stands in brackets and quotes, without escapes.
+fn unsupported(text: &str) -> Option<&str> {
+    let Some(mut rest) = text.strip_prefix('$').filter(|rest| !rest.is_empty()) else {
+        return Some(text);
+    };
+    while !rest.is_empty() {
+        rest = match rest.strip_prefix('.') {
+            Some(name) => {
+                let length = name_length(name);
+                if length == 0 || name[length..].starts_with('(') {
+                    return Some(rest);
+                }
+                &name[length..]
+            }
+            None => match in_brackets(rest) {
+                Some(after) => after,
+                None => return Some(rest),
+            },
+        };
+    }
+    None
+}
+
+/// Bytes of the name a text begins with.
+fn name_length(text: &str) -> usize {
+    let is_first = |char: char| char.is_alphabetic() || char == '_';
+    if !text.starts_with(is_first) {
+        return 0;
+    }
+    let is_inner = |char: char| char.is_alphanumeric() || char == '_' || char == '-';
+    text.find(|char| !is_inner(char)).unwrap_or(text.len())
+}
+
+/// What follows `['name']` or `[0]`.
+fn in_brackets(text: &str) -> Option<&str> {
+    let text = text.strip_prefix('[')?;
+    let quote = text
+        .chars()
+        .next()
+        .filter(|first| ['\'', '"'].contains(first));
+    let Some(quote) = quote else {
+        let (index, after) = text.split_once(']')?;
+        let is_index = index == "0" || !index.starts_with('0');
+        let is_number = !index.is_empty() && index.bytes().all(|byte| byte.is_ascii_digit());
+        return (is_index && is_number && index.parse::<usize>().is_ok()).then_some(after);
+    };
+    let (name, after) = text[1..].split_once(quote)?;
+    let is_plain = !name.is_empty() && name != "*" && !name.contains('\\');
+    after.strip_prefix(']').filter(|_| is_plain)
 }
 
 impl fmt::Display for JsonPath {
@@ -149,5 +229,48 @@ mod tests {
         ] {
             assert!(text.parse::<JsonPath>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_part_that_is_not_supported_is_named() {
+        let part = |text: &str| {
+            let parsed = text.parse::<JsonPath>().and_then(|path| path.check());
+            parsed.err().map(|error| error.part)
+        };
+        for text in [
+            "$.a",
+            "$.a-b.ü_1[0][12]",
+            "$['a b'][\"c.d\"].e",
+            "$['0']",
+            "$._",
+        ] {
+            assert_eq!(part(text), None, "{text}");
+        }
+        for (text, expected) in [
+            ("$.a + $.b", " + $.b"),
+            ("$.sum()", ".sum()"),
+            ("$.a.length()", ".length()"),
+            ("$.arr.0", ".0"),
+            ("$.arr.-1", ".-1"),
+            ("$.a b", " b"),
+            ("$.a[01]", "[01]"),
+            ("$.a[+1]", "[+1]"),
+            ("$.a[-1]", "[-1]"),
+            ("$.a[0:2]", "[0:2]"),
+            ("$.a[?(@.b)]", "[?(@.b)]"),
+            ("$['a\\'b']", "['a\\'b']"),
+            ("$['a','b']", "['a','b']"),
+            ("$..a", "..a"),
+            ("$.*", ".*"),
+            ("$.a,$.b", ",$.b"),
+            ("a.b", "a.b"),
+            ("$", "$"),
+        ] {
+            assert_eq!(part(text).as_deref(), Some(expected), "{text}");
+        }
+        let error = "$.arr.0".parse::<JsonPath>().unwrap().check().unwrap_err();
+        let message = "\"$.arr.0\" is not a path to one value: \".0\" is not supported, expected \
+                       $.name, $['name'] or $.list[0]";
+        assert_eq!(error.to_string(), message);
     }
 }

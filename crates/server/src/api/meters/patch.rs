@@ -85,6 +85,11 @@ impl MeterPatch {
         let start = self.since.over(Some(now));
         meter.valid = TimeRange { start, end: None };
         self.name.as_deref().map_or(Ok(()), fields::name)?;
+        fields::paths(
+            self.value_property.as_ref(),
+            self.filters.iter().flatten().map(|filter| &filter.path),
+            self.group_by.iter().flatten(),
+        )?;
         meter.name = self.name.unwrap_or(meter.name);
         meter.description = self.description.unwrap_or(meter.description);
         meter.unit = self.unit.unwrap_or(meter.unit);

@@ -153,6 +153,9 @@ impl MeterIn {
         let name = self.name.as_deref();
         name.map_or(Ok(()), fields::name)
             .map_err(ApiError::invalid)?;
+        let filters = self.filters.iter().map(|filter| &filter.path);
+        fields::paths(self.value_property.as_ref(), filters, &self.group_by)
+            .map_err(ApiError::invalid)?;
         bounded("groupBy", self.group_by.len(), GROUP_BY_MAX)?;
         bounded("filters", self.filters.len(), FILTERS_MAX)?;
         for filter in &self.filters {

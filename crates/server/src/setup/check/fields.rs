@@ -1,6 +1,7 @@
 //! Rules of single fields, the same in a setup file and in the API. Each gives the rule broken.
 
 use domain::limits::SLUG_CHARS_MAX;
+use domain::path::JsonPath;
 use metadata::{BillingPeriod, Role};
 
 /// Characters of a realm id.
@@ -28,6 +29,24 @@ pub fn slug(text: &str) -> Result<(), String> {
             "a slug has 1 to {SLUG_CHARS_MAX} letters, digits, _ and -"
         ))
     }
+}
+
+/// The paths of a meter, as far as they are given: where its value lies, what it filters by, and
+/// what it groups by under which name.
+pub fn paths<'a>(
+    value: Option<&JsonPath>,
+    filters: impl IntoIterator<Item = &'a JsonPath>,
+    group_by: impl IntoIterator<Item = (&'a String, &'a JsonPath)>,
+) -> Result<(), String> {
+    let path = |field: &str, path: &JsonPath| {
+        let checked = path.check();
+        checked.map_err(|error| format!("{field}: {error}"))
+    };
+    value.map_or(Ok(()), |value| path("valueProperty", value))?;
+    let mut filters = filters.into_iter();
+    filters.try_for_each(|filter| path("filters", filter))?;
+    let mut group_by = group_by.into_iter();
+    group_by.try_for_each(|(name, of)| path(&format!("groupBy.{name}"), of))
 }
 
 /// A realm id.

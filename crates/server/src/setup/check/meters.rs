@@ -52,6 +52,8 @@ fn version(form: &MeterForm) -> Result<Meter, String> {
         form.feature.as_ref().unwrap_or(&form.slug),
     ];
     texts.into_iter().try_for_each(|text| fields::text(text))?;
+    let filters = form.filters.iter().map(|filter| &filter.path);
+    fields::paths(form.value_property.as_ref(), filters, &form.group_by)?;
     let meter = Meter {
         id: form.id.unwrap_or_else(|| MeterId::from_random(0)),
         slug: form.slug.clone(),
