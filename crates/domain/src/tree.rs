@@ -20,6 +20,11 @@ pub enum OrganizationKind {
     SubOrganization,
 }
 
+/// What [`OrganizationKind::may_hold`] says, for messages.
+pub const NESTING: &str = "a production holds additional_production, sandbox and sub_organization, \
+                           an additional_production or sandbox holds sub_organization, a \
+                           sub_organization holds none";
+
 impl OrganizationKind {
     /// Whether an organization of kind `child` may lie right under this one.
     pub fn may_hold(self, child: Self) -> bool {

@@ -13,6 +13,8 @@ use crate::page::{Page, PageRequest};
 use crate::random;
 use crate::revision::Change;
 
+mod replace;
+
 /// A tree of organizations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Account {

@@ -46,9 +46,28 @@ impl Change {
         .bind(new.maker);
         self.run(statement).await.map(drop)
     }
+
+    /// Forgets that the first start made a root, once a file declares it.
+    pub async fn drop_first_start(&mut self, account: AccountId) -> Result<()> {
+        let statement = sql("DELETE FROM declared_organizations
+             WHERE account_id = $1 AND made_by = $2")
+        .bind(account)
+        .bind(Maker::FirstStart);
+        self.run(statement).await.map(drop)
+    }
 }
 
 impl Metadata {
+    /// The root that the first start made, while no file declares it.
+    pub async fn find_first_start(&self) -> Result<Option<Declaration>> {
+        let statement = sql("SELECT d.* FROM declared_organizations d
+             JOIN accounts a ON a.root_id = d.organization_id
+             WHERE d.made_by = $1 ORDER BY d.account_id LIMIT 1")
+        .bind(Maker::FirstStart);
+        let row = self.database.read().one(statement).await?;
+        row.as_ref().map(declaration_of).transpose()
+    }
+
     /// Everything declared in an account, at most one for each of its organizations and names.
     pub async fn list_declarations(&self, account: AccountId) -> Result<Vec<Declaration>> {
         let statement = sql("SELECT * FROM declared_organizations WHERE account_id = $1

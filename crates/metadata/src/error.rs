@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use domain::ids::{AccountId, DeliveryId, ExportId, OrganizationId, WebhookId};
 use domain::kind::Kind;
+use domain::tree::NESTING;
 
 /// A result of the metadata store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -52,7 +53,7 @@ pub enum Error {
         constraint: String,
     },
     /// An organization of one kind may not lie under one of another.
-    #[error("an organization of kind {child} may not lie under one of kind {parent}")]
+    #[error("an organization of kind {child} may not lie under one of kind {parent}: {NESTING}")]
     Misplaced {
         /// Kind of the organization below.
         child: &'static str,
@@ -155,6 +156,17 @@ pub enum Error {
         /// The newest version known here.
         known: i64,
     },
+    /// The database was written by an earlier release, and nothing may be written to it.
+    #[error(
+        "the database has schema {found} of an earlier release: this one has {known}, and a start \
+         of the server or any command that writes migrates it"
+    )]
+    OlderSchema {
+        /// Version found.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
     /// A stored value is not what this release writes.
     #[error("column {column} holds {value:?}: {reason}")]
     Corrupt {
@@ -239,6 +251,7 @@ impl Error {
             | Self::Unavailable(_)
             | Self::Unwritable
             | Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
             | Self::Migration(_) => Kind::Unavailable,
             Self::Corrupt { .. }
             | Self::DamagedRow { .. }

@@ -51,7 +51,8 @@ pub use known_usage::KnownUsage;
 pub use meter::MeterRecord;
 pub use open::{BUSY_TIMEOUT_MS, Metadata, Options, Target};
 pub use organization::{
-    BillingAnchor, BillingPeriod, EqualName, NewOrganization, Organization, OrganizationAttributes,
+    BillingAnchor, BillingPeriod, EqualName, InheritedAnchor, NewOrganization, Organization,
+    OrganizationAttributes,
 };
 pub use outbox::{
     Delivery, DeliveryState, Due, HOST_FAILURES_MAX, HostNews, NewDelivery, Tried, TryEnd,

@@ -16,6 +16,8 @@ use crate::checksum;
 use crate::database::{Database, Pools, Writes, keeps_postgres};
 use crate::error::{Error, Result};
 
+mod read;
+
 /// Time a statement waits for a lock or a free connection unless the options say otherwise, in
 /// milliseconds.
 pub const BUSY_TIMEOUT_MS: u64 = 10_000;
@@ -231,6 +233,11 @@ fn migrator() -> Migrator {
             14,
             "requests",
             include_str!("../migrations/0014_requests.sql"),
+        ),
+        (
+            17,
+            "anchors",
+            include_str!("../migrations/0017_anchors.sql"),
         ),
     ];
     let migrations = texts.into_iter().map(|(version, description, text)| {

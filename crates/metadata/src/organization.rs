@@ -6,11 +6,14 @@ use domain::tree::OrganizationKind;
 
 use crate::database::{Column, words};
 
+mod anchor;
 mod edit;
 mod names;
 mod read;
 mod write;
 
+pub(crate) use anchor::follow_parents;
+pub use anchor::{BillingAnchor, InheritedAnchor};
 pub use names::EqualName;
 pub(crate) use names::NAME_OR_ALIAS;
 pub(crate) use read::{attributes_of, must_exist};
@@ -25,17 +28,6 @@ words! {
     }
 }
 
-/// When an organization's billing periods start, in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BillingAnchor {
-    /// How long a period is.
-    pub period: BillingPeriod,
-    /// Day of the month, 1 to 31; 29 to 31 fall on a short month's last day.
-    pub day: u8,
-    /// Month of the year, 1 to 12; without meaning for monthly periods.
-    pub month: u8,
-}
-
 /// What may change about an organization, each change from a date on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationAttributes {
@@ -45,8 +37,10 @@ pub struct OrganizationAttributes {
     pub realm_id: Option<String>,
     /// Realm that may read the account's cost family; on a root only.
     pub partner_id: Option<String>,
-    /// When billing periods start.
+    /// When billing periods start. In a change the parts that are inherited mean nothing.
     pub anchor: BillingAnchor,
+    /// Which parts of the anchor are those of the parent, whatever they are at each time.
+    pub inherited: InheritedAnchor,
     /// ISO 4217 code of the billing currency.
     pub currency: String,
     /// Whether the metering family is open to it.
@@ -90,17 +84,14 @@ pub struct NewOrganization {
 }
 
 impl OrganizationAttributes {
-    /// Attributes with every default: monthly from day 1, USD, metering enabled.
+    /// Attributes with every default of a root: monthly from day 1, USD, metering enabled.
     pub fn named(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             realm_id: None,
             partner_id: None,
-            anchor: BillingAnchor {
-                period: BillingPeriod::Monthly,
-                day: 1,
-                month: 1,
-            },
+            anchor: BillingAnchor::FIRST_OF_MONTH,
+            inherited: InheritedAnchor::NONE,
             currency: "USD".to_owned(),
             metering_enabled: true,
         }

@@ -133,10 +133,10 @@ impl Metadata {
             .await
     }
 
-    /// Whether there is any user; `serve` creates the first one.
-    pub async fn has_users(&self) -> Result<bool> {
-        let first = self.one_user(sql("SELECT * FROM users LIMIT 1")).await?;
-        Ok(first.is_some())
+    /// Whether any user may create accounts; `serve` creates the first one who may.
+    pub async fn has_server_administrator(&self) -> Result<bool> {
+        let statement = sql("SELECT * FROM users WHERE server_administrator LIMIT 1");
+        Ok(self.one_user(statement).await?.is_some())
     }
 
     /// The users of the organizations that lie under `requester` at `at` and its own, by id.

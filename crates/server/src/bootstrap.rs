@@ -32,13 +32,22 @@ impl std::fmt::Debug for FirstAdmin {
     }
 }
 
-/// Creates the administrator where there is no user yet, and an account where there is none.
+/// Creates the administrator where nobody may create accounts yet, and an account where there is
+/// none.
 pub async fn first_start(
     metadata: &Metadata,
     admin: &config::Admin,
     now: Timestamp,
 ) -> anyhow::Result<Option<FirstAdmin>> {
-    if metadata.has_users().await? {
+    if metadata.has_server_administrator().await? {
+        return Ok(None);
+    }
+    if metadata.find_user_by_name(&admin.user).await?.is_some() {
+        tracing::warn!(
+            "there is no server administrator: the user {:?} exists and is none; set admin.user \
+             to another name to have one created",
+            admin.user
+        );
         return Ok(None);
     }
     let given = admin.password.reveal();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use export::Workers;
-use metadata::{Metadata, Options};
+use metadata::{Metadata, Options, Target};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -199,11 +199,44 @@ async fn listen(server: &Server) -> anyhow::Result<(TcpListener, SocketAddr)> {
 
 /// Opens the database the configuration names; the data directory exists.
 pub async fn open_metadata(config: &Config) -> metadata::Result<Metadata> {
-    let options = match config.database.url.reveal() {
+    Metadata::open(options(config)).await
+}
+
+/// The same for commands that need something to be there: a folder without a store stays so.
+pub async fn open_existing(config: &Config) -> anyhow::Result<Metadata> {
+    must_hold_store(config)?;
+    Ok(open_metadata(config).await?)
+}
+
+/// Refuses a folder without a store.
+pub fn must_hold_store(config: &Config) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        has_database(config),
+        "{} holds no store: name its folder by --data-dir, or create one by `tallyport serve` or \
+         `tallyport apply`",
+        config.server.data_dir.display()
+    );
+    Ok(())
+}
+
+/// Opens the database to read it alone; nothing is created, and an absent one is empty.
+pub async fn read_metadata(config: &Config) -> metadata::Result<Metadata> {
+    Metadata::open_to_read(options(config)).await
+}
+
+/// Whether there is a database; one of another server always is.
+pub fn has_database(config: &Config) -> bool {
+    match options(config).target {
+        Target::File(path) => path.exists(),
+        Target::Postgres(_) => true,
+    }
+}
+
+fn options(config: &Config) -> Options {
+    match config.database.url.reveal() {
         Some(url) => Options::postgres(url),
         None => Options::file(config.server.data_dir.join("metadata.sqlite")),
-    };
-    Metadata::open(options).await
+    }
 }
 
 fn public_url(server: &Server, address: SocketAddr) -> String {

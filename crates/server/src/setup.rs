@@ -5,6 +5,7 @@
 //! and [`diff`] compares these with the control data there is. All of it is pure; the command is
 //! [`crate::cli::apply`], the route [`crate::api::setup`].
 
+pub mod account;
 pub mod apply;
 pub mod check;
 pub mod diff;
@@ -14,6 +15,7 @@ mod present;
 pub mod scalar;
 pub mod stored;
 
+use domain::ids::AccountId;
 use serde::Deserialize;
 
 use crate::config::Secret;
@@ -34,6 +36,15 @@ const ACCOUNTS_MAX: usize = 1_000;
 pub struct Setup {
     /// The accounts in the file's order.
     pub accounts: Vec<AccountForm>,
+}
+
+/// Whose setup files they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// A server administrator's, who may create accounts.
+    Server,
+    /// An owner's of this account's root.
+    Account(AccountId),
 }
 
 /// Why a setup file is refused.
@@ -78,6 +89,15 @@ impl SetupError {
         Self::Form { message }
     }
 
+    /// A file or a document of it declares nothing.
+    pub fn nothing_declared() -> Self {
+        let message = "the file declares nothing: expected organizations, users, keys, meters, \
+                       rates or partnerId";
+        Self::Form {
+            message: message.to_owned(),
+        }
+    }
+
     /// A broken rule.
     pub fn rule(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Rule {
@@ -99,10 +119,15 @@ impl Setup {
                 let message = format!("a setup file declares at most {ACCOUNTS_MAX} accounts");
                 return Err(SetupError::Form { message });
             }
-            let account = AccountForm::deserialize(document).map_err(|error| SetupError::Form {
+            // What stands behind the last `---`, or only comments, is a document of nothing.
+            let account = Option::<AccountForm>::deserialize(document);
+            let account = account.map_err(|error| SetupError::Form {
                 message: error.to_string(),
             })?;
-            accounts.push(account);
+            accounts.extend(account);
+        }
+        if accounts.is_empty() {
+            return Err(SetupError::nothing_declared());
         }
         Ok(Self { accounts })
     }

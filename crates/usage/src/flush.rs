@@ -260,7 +260,7 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     next.counters = rotated
         .counters
         .iter()
-        .map(|(id, counts)| (name(*id), *counts))
+        .map(|(id, counts)| (counted_as(*id), *counts))
         .collect();
     let mut opened = (None, None);
     if let Some(files) = files {
@@ -296,7 +296,8 @@ fn commit(shared: &Arc<Shared>, rotated: &Rotated, files: Option<Files>) -> Resu
     Ok(())
 }
 
-fn name(organization: Option<domain::ids::OrganizationId>) -> String {
+/// The name under which an organization's counters are kept.
+pub(crate) fn counted_as(organization: Option<domain::ids::OrganizationId>) -> String {
     organization.map_or_else(|| UNATTRIBUTED.to_owned(), |id| id.to_string())
 }
 

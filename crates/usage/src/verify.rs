@@ -1,5 +1,6 @@
 //! Reads every byte of a store and tells what does not fit; rebuilds what can be derived.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -114,6 +115,20 @@ pub fn verify(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Report> {
     }
     check_conservation(&path, &manifest, &mut report);
     Ok(report)
+}
+
+/// Conservation counters by organization id or `unattributed` of a store that no process has open.
+///
+/// Reads the manifest and the journal and changes nothing, not even the lock. Blocks.
+pub fn counters(disk: &Arc<dyn Disk>, folder: &Path) -> Result<BTreeMap<String, Counters>> {
+    let Some(manifest) = file::load(disk, folder)? else {
+        return Ok(BTreeMap::new());
+    };
+    let path = folder.join(file::FILE);
+    let identity = Identity::parse(&manifest.store, &manifest.secret);
+    let identity =
+        identity.ok_or_else(|| Error::corrupt(&path, 0, "identity or secret cannot be read"))?;
+    journal::counters(disk, &Folders::new(folder), &identity, &manifest)
 }
 
 /// The same for a store that is open: on files that are pinned meanwhile. Flushes wait while the

@@ -39,6 +39,7 @@ pub(crate) static VERSIONS: LazyLock<Table> = LazyLock::new(|| {
         ("anchor_month", Integer),
         ("currency", Text),
         ("metering_enabled", Flag),
+        ("anchor_inherited", Integer),
     ];
     dated(
         "organization_versions",

@@ -10,7 +10,7 @@ use crate::check;
 use crate::checksum::VERSIONS;
 use crate::database::{micros, sql};
 use crate::error::{Error, Result};
-use crate::organization::{OrganizationAttributes, attributes_of};
+use crate::organization::{BillingAnchor, OrganizationAttributes, attributes_of};
 use crate::revision::Change;
 use crate::snapshot::OrganizationVersion;
 
@@ -42,7 +42,7 @@ impl Change {
         let mut edited: Vec<OrganizationVersion> = Vec::new();
         let (mut is_changed, mut names) = (false, BTreeSet::new());
         for before in self.versions_within(id, valid).await? {
-            let attributes = edit(&before.attributes)?;
+            let attributes = own_parts(edit(&before.attributes)?);
             check_attributes(&attributes, Some(&before.attributes), is_root)?;
             is_changed |= attributes != before.attributes;
             if attributes.name != before.attributes.name {
@@ -103,6 +103,7 @@ impl Change {
         valid: TimeRange,
     ) -> Result<()> {
         let (valid_from, valid_to) = micros(&valid);
+        let attributes = &own_parts(attributes.clone());
         let values = vec![
             id.into(),
             (&attributes.name).into(),
@@ -113,11 +114,19 @@ impl Change {
             attributes.anchor.month.into(),
             (&attributes.currency).into(),
             attributes.metering_enabled.into(),
+            attributes.inherited.stored().into(),
             valid_from.into(),
             valid_to.into(),
         ];
         self.put(&VERSIONS, values).await
     }
+}
+
+/// Attributes as they are stored: parts of the anchor that are inherited hold nothing.
+fn own_parts(mut attributes: OrganizationAttributes) -> OrganizationAttributes {
+    let (own, inherited) = (attributes.anchor, attributes.inherited);
+    attributes.anchor = own.under(BillingAnchor::FIRST_OF_MONTH, inherited);
+    attributes
 }
 
 /// Checks attributes; texts that stay as they are were written by a release that took them.
@@ -140,6 +149,10 @@ pub(crate) fn check_attributes(
         if !is_root {
             return Err(Error::invalid("partner_id", "only a root has a partner"));
         }
+    }
+    if is_root && attributes.inherited.any() {
+        let reason = "is inherited: a root has no parent to inherit from";
+        return Err(Error::invalid("anchor", reason));
     }
     if !(1..=31).contains(&attributes.anchor.day) {
         let reason = format!("is {}: expected 1 to 31", attributes.anchor.day);

@@ -1,5 +1,8 @@
 //! Organizations as they are now: by id, by realm, and all below one.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use domain::Timestamp;
 use domain::ids::OrganizationId;
 
@@ -8,7 +11,9 @@ use crate::checksum::VERSIONS;
 use crate::database::{Access, Row, Statement, Transaction, either, sql};
 use crate::error::{Error, Result};
 use crate::open::Metadata;
-use crate::organization::{BillingAnchor, Organization, OrganizationAttributes, StoredKind};
+use crate::organization::{
+    BillingAnchor, InheritedAnchor, Organization, OrganizationAttributes, StoredKind,
+};
 use crate::page::{Page, PageRequest};
 use crate::revision::Change;
 
@@ -34,6 +39,17 @@ impl Metadata {
         let statement = sql("SELECT organization_id FROM organization_aliases
              WHERE alias = $1 AND ended_revision IS NULL ORDER BY organization_id LIMIT 2")
         .bind(alias);
+        let rows = self.database.read().all(statement).await?;
+        rows.iter().map(|row| row.get("organization_id")).collect()
+    }
+
+    /// The organizations of all accounts that have this name now and are not archived: two at most.
+    pub async fn find_organizations_named(&self, name: &str) -> Result<Vec<OrganizationId>> {
+        let statement = sql("SELECT v.organization_id FROM organization_versions v
+             JOIN organizations o ON o.id = v.organization_id AND o.archived_at IS NULL
+             WHERE v.name = $1 AND v.ended_revision IS NULL AND v.valid_to = 9223372036854775807
+             ORDER BY v.organization_id LIMIT 2")
+        .bind(name);
         let rows = self.database.read().all(statement).await?;
         rows.iter().map(|row| row.get("organization_id")).collect()
     }
@@ -91,6 +107,7 @@ impl Metadata {
                 one.aliases.push(row.get("alias")?);
             }
         }
+        follow_newest(&mut access, &mut found).await?;
         Ok(page.cut(found, |one| one.id.to_string()))
     }
 }
@@ -121,7 +138,38 @@ async fn with_aliases(
         organization.aliases.push(row.get("alias")?);
     }
     organization.aliases.sort();
+    follow_newest(access, std::slice::from_mut(&mut organization)).await?;
     Ok(Some(organization))
+}
+
+/// Levels of a tree above an organization.
+const LEVELS_ABOVE_MAX: usize = 2;
+
+/// Replaces what organizations inherit of their billing anchor by what their parents have now.
+async fn follow_newest(access: &mut Access<'_>, found: &mut [Organization]) -> Result<()> {
+    let mut parents: HashMap<OrganizationId, Organization> = HashMap::new();
+    for one in found.iter_mut() {
+        let mut above = Vec::new();
+        let (mut inherits, mut parent) = (one.attributes.inherited.any(), one.parent);
+        while let (true, Some(id)) = (inherits && above.len() < LEVELS_ABOVE_MAX, parent) {
+            if let Entry::Vacant(entry) = parents.entry(id) {
+                let row = access.one(sql(newest!("WHERE o.id = $1")).bind(id)).await?;
+                let row = row.ok_or_else(|| Error::not_found("organization", id))?;
+                entry.insert(organization_of(&row)?);
+            }
+            let next = &parents[&id];
+            above.push(id);
+            (inherits, parent) = (next.attributes.inherited.any(), next.parent);
+        }
+        let mut anchor = BillingAnchor::FIRST_OF_MONTH;
+        for id in above.into_iter().rev() {
+            let attributes = &parents[&id].attributes;
+            anchor = attributes.anchor.under(anchor, attributes.inherited);
+        }
+        let attributes = &mut one.attributes;
+        attributes.anchor = attributes.anchor.under(anchor, attributes.inherited);
+    }
+    Ok(())
 }
 
 fn organization_of(row: &Row) -> Result<Organization> {
@@ -149,6 +197,7 @@ pub(crate) fn attributes_of(row: &Row) -> Result<OrganizationAttributes> {
             day: row.get("anchor_day")?,
             month: row.get("anchor_month")?,
         },
+        inherited: InheritedAnchor::read(row.maybe("anchor_inherited")?),
         currency: row.get("currency")?,
         metering_enabled: row.get("metering_enabled")?,
     })

@@ -23,7 +23,7 @@ use crate::edge::edge_of;
 use crate::error::{Error, Result};
 use crate::meter::meter_of;
 use crate::open::Metadata;
-use crate::organization::{StoredKind, attributes_of};
+use crate::organization::{StoredKind, attributes_of, follow_parents};
 use crate::rate::rate_of;
 use crate::snapshot::{
     ControlSnapshot, Damage, Inner, Kept, OrganizationVersion, SnapshotOrganization,
@@ -107,7 +107,9 @@ impl Metadata {
             revision,
             totals,
         };
-        let organizations = self.load_organizations(&read).await?;
+        let mut organizations = self.load_organizations(&read).await?;
+        let edges = self.load_edges(&read).await?;
+        follow_parents(&mut organizations, &edges);
         if !organizations.iter().any(|one| one.id == account.root) {
             return Err(hidden("accounts", "root_id", account.root));
         }
@@ -126,7 +128,7 @@ impl Metadata {
                 revision,
                 by_id,
                 by_alias: by_alias.collect(),
-                edges: self.load_edges(&read).await?,
+                edges,
                 rates: self.load_rates(&read).await?,
                 organizations,
                 meters,

@@ -6,6 +6,7 @@
 )]
 
 mod access;
+mod anchors;
 mod control;
 mod damage;
 mod declared;
@@ -76,6 +77,10 @@ stories! {
         an_archived_meter_frees_its_slug
         two_accounts_may_have_meters_of_one_id
         a_meter_keeps_every_field;
+    anchors:
+        an_anchor_that_is_not_named_is_the_parents_at_each_time
+        a_root_inherits_no_anchor
+        a_bare_account_goes_for_one_with_other_ids_and_its_users_stay;
     random:
         random_changes_leave_every_older_revision_alone;
     rules:

@@ -43,6 +43,47 @@ async fn a_database_of_a_newer_release_is_left_alone() {
 }
 
 #[tokio::test]
+async fn opening_to_read_creates_migrates_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metadata.db");
+    let files = || {
+        let files = folder.path().read_dir().unwrap();
+        let files = files.map(|file| file.unwrap().path());
+        let mut files: Vec<_> = files
+            .map(|file| (file.clone(), std::fs::read(file).unwrap()))
+            .collect();
+        files.sort();
+        files
+    };
+    let absent = Metadata::open_to_read(Options::file(&path)).await.unwrap();
+    assert_eq!(absent.control_revision().await.unwrap(), 0);
+    assert!(absent.find_oldest_account().await.unwrap().is_none());
+    absent.close().await;
+    assert_eq!(files(), []);
+
+    let world = World::create(Metadata::open(Options::file(&path)).await.unwrap()).await;
+    world.metadata.close().await;
+    let before = files();
+    let read = Metadata::open_to_read(Options::file(&path)).await.unwrap();
+    let snapshot = read.snapshot_for(world.sub).await.unwrap();
+    assert_eq!((snapshot.revision(), snapshot.root()), (1, world.root));
+    read.close().await;
+    assert_eq!(files(), before);
+
+    let old = folder.path().join("old.db");
+    of_schema(&old, 12).await.close().await;
+    let before = files();
+    let refused = Metadata::open_to_read(Options::file(&old))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused, Error::OlderSchema { found: 12, .. }),
+        "{refused:?}"
+    );
+    assert_eq!(files(), before);
+}
+
+#[tokio::test]
 async fn a_path_that_cannot_be_opened_is_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options::file(folder.path().join("missing/metadata.db"));

@@ -10,7 +10,9 @@ use axum::http::StatusCode;
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
 use domain::tree::OrganizationKind;
-use metadata::{Change, NewAccount, NewOrganization, Organization, OrganizationAttributes};
+use metadata::{
+    Change, InheritedAnchor, NewAccount, NewOrganization, Organization, OrganizationAttributes,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,7 +41,7 @@ pub struct OrganizationOut {
     realm_id: Option<String>,
     partner_id: Option<String>,
     aliases: Vec<String>,
-    /// `monthly` or `annual`.
+    /// `monthly` or `annual`; its own or its parent's, like the two below.
     billing_period: &'static str,
     anchor_day: u8,
     anchor_month: u8,
@@ -267,10 +269,14 @@ impl OrganizationIn {
                 Some(caller.under(Permission::Administer, parent, app.now())?)
             }
         };
+        let mut attributes = OrganizationAttributes::named(name);
+        if !is_root {
+            attributes.inherited = InheritedAnchor::ALL;
+        }
         Ok(NewOrganization {
             id: self.id,
             kind: self.kind,
-            attributes: self.attributes.over(OrganizationAttributes::named(name))?,
+            attributes: self.attributes.over(attributes)?,
             aliases,
             parent: parent.map(|parent| (parent, self.since)),
         })
@@ -279,7 +285,7 @@ impl OrganizationIn {
 
 impl OrganizationPatch {
     async fn put(
-        self,
+        mut self,
         change: &mut Change,
         id: OrganizationId,
         parent: Option<OrganizationId>,
@@ -289,6 +295,9 @@ impl OrganizationPatch {
         let since = self.since.over(Some(now));
         if let Some(parent) = parent {
             change.move_organization(id, parent, since).await?;
+        }
+        if !may_bill && let Some(now) = change.find_organization(id).await? {
+            self.attributes.leave_out_same(&now.attributes);
         }
         let edit = |before: &OrganizationAttributes| {
             let after = self.attributes.over(before.clone())?;

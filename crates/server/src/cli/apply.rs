@@ -8,16 +8,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use domain::Timestamp;
+use metadata::Metadata;
 
 use super::Global;
 use super::local::Local;
 use crate::api::setup::SetupIn;
 use crate::config::Config;
-use crate::run::{create_data_dir, open_metadata};
+use crate::run::{create_data_dir, has_database, open_metadata, read_metadata};
 use crate::server_file::ServerFile;
 use crate::setup::apply::{Applied, Mode, apply};
 use crate::setup::stored::Stored;
-use crate::setup::{SETUP_BYTES_MAX, Setup, SetupError};
+use crate::setup::{Authority, SETUP_BYTES_MAX, Setup, SetupError};
 
 /// Options of `tallyport apply`.
 #[derive(Debug, Args)]
@@ -25,19 +26,24 @@ pub struct Apply {
     /// The setup file; `-` for standard input.
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
-    /// Tell what would change and write nothing.
+    /// Show what would change; nothing is written or created.
     #[arg(long)]
     dry_run: bool,
+    /// Server to declare to, instead of the one that has the data directory open.
+    #[arg(long, requires = "key")]
+    url: Option<String>,
+    /// API key for --url, of an owner of the account's root; it declares that account.
+    #[arg(long, env = "TALLYPORT_KEY", hide_env_values = true)]
+    key: Option<String>,
 }
 
 impl Apply {
     /// Runs the command.
     pub async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let config = global.config()?;
         let request = self.request()?;
-        let applied = match ServerFile::read(&config.server.data_dir)? {
-            Some(server) => Local::new(&server)?.post("/api/v1/setup", &request).await?,
-            None => apply_here(&config, &request).await?,
+        let applied = match self.server(global)? {
+            Some(server) => server.post("/api/v1/setup", &request).await?,
+            None => apply_here(&global.config()?, &request).await?,
         };
         if global.json {
             println!("{}", serde_json::to_string(&applied)?);
@@ -45,6 +51,16 @@ impl Apply {
             print(&applied);
         }
         Ok(())
+    }
+
+    /// The server to ask: that of `--url`, or the one that has the data directory open.
+    fn server(&self, global: &Global) -> anyhow::Result<Option<Local>> {
+        if let Some(url) = &self.url {
+            let key = self.key.as_deref().unwrap_or_default();
+            return Local::remote(url, key).map(Some);
+        }
+        let found = ServerFile::read(&global.config()?.server.data_dir)?;
+        found.as_ref().map(Local::new).transpose()
     }
 
     /// The file's text with the variables it names.
@@ -86,16 +102,32 @@ fn read(file: &Path) -> anyhow::Result<String> {
 /// Applies to a data directory that no server has open.
 async fn apply_here(config: &Config, request: &SetupIn) -> anyhow::Result<Applied> {
     let (setup, mode) = request.read()?;
-    create_data_dir(&config.server)?;
+    if mode == Mode::DryRun {
+        return plan(config, &setup).await;
+    }
+    if !has_database(config) {
+        // A refused file leaves nothing behind.
+        plan(config, &setup).await?;
+        create_data_dir(&config.server)?;
+    }
     let metadata = open_metadata(config).await?;
-    let applied = apply(
-        &metadata,
-        Stored::Closed(config),
-        &setup,
-        mode,
-        Timestamp::now(),
-    )
-    .await;
+    apply_to(&metadata, config, &setup, mode).await
+}
+
+/// What would change, with nothing written or created.
+async fn plan(config: &Config, setup: &Setup) -> anyhow::Result<Applied> {
+    let metadata = read_metadata(config).await?;
+    apply_to(&metadata, config, setup, Mode::DryRun).await
+}
+
+async fn apply_to(
+    metadata: &Metadata,
+    config: &Config,
+    setup: &Setup,
+    mode: Mode,
+) -> anyhow::Result<Applied> {
+    let (stored, now) = (Stored::Closed(config), Timestamp::now());
+    let applied = apply(metadata, stored, setup, Authority::Server, mode, now).await;
     metadata.close().await;
     applied.map_err(|error| anyhow::anyhow!(error.chain()))
 }

@@ -55,6 +55,10 @@ impl Demo {
         let credentials = Credentials::of(&data_dir)?;
         account::declare(&config, &credentials, clock.now()).await?;
         let running = start(config, clock).await?;
+        if let Some(admin) = running.first_admin() {
+            let (user, password) = (&admin.user, &admin.password);
+            eprintln!("administrator, shown only now: user {user}  password {password}");
+        }
         let shown = tokio::select! {
             shown = self.show(&running, &credentials, &data_dir) => shown,
             _ = terminate.recv() => Err(anyhow::anyhow!("the demo was stopped")),

@@ -33,8 +33,9 @@ pub struct Import {
     /// Which column is what (YAML, or TOML by its name); CSV needs one.
     #[arg(long, value_name = "FILE")]
     mapping: Option<PathBuf>,
-    /// Organization whose events these are, by id or alias; the only account's root unless given.
-    #[arg(long, value_name = "ORGANIZATION")]
+    /// Organization whose events these are, by id, name or alias; the only account's root unless
+    /// given. With --url the key decides.
+    #[arg(long, value_name = "ORGANIZATION", conflicts_with = "url")]
     namespace: Option<String>,
     /// Server to send to, instead of the one that has the data directory open.
     #[arg(long, requires = "key")]
@@ -136,7 +137,7 @@ impl Import {
     }
 
     async fn namespace(&self, config: &Config) -> anyhow::Result<OrganizationId> {
-        let metadata = run::open_metadata(config).await?;
+        let metadata = run::open_existing(config).await?;
         let found = find_namespace(&metadata, self.namespace.as_deref()).await;
         metadata.close().await;
         found
@@ -149,7 +150,7 @@ impl Import {
             "{} does not exist: `tallyport serve` or `tallyport apply` creates it",
             data_dir.display()
         );
-        let metadata = run::open_metadata(config).await?;
+        let metadata = run::open_existing(config).await?;
         let namespace = find_namespace(&metadata, self.namespace.as_deref()).await?;
         let control = metadata.snapshot_for(namespace).await?;
         let scope = control.scope_of(namespace);
@@ -211,11 +212,18 @@ async fn find_namespace(metadata: &Metadata, name: Option<&str>) -> anyhow::Resu
     {
         return Ok(id);
     }
-    let found = metadata.find_organizations_by_alias(name).await?;
+    let mut found = metadata.find_organizations_by_alias(name).await?;
+    found.extend(metadata.find_organizations_named(name).await?);
+    found.sort();
+    found.dedup();
     match found.as_slice() {
         [id] => Ok(*id),
-        [] => anyhow::bail!("no organization has the id or alias {name:?}"),
-        _ => anyhow::bail!("several accounts know {name:?}: give the organization's id"),
+        [] => anyhow::bail!("no organization has the id, name or alias {name:?}"),
+        several => {
+            let ids: Vec<_> = several.iter().map(ToString::to_string).collect();
+            let ids = ids.join(", ");
+            anyhow::bail!("several organizations are called {name:?}: give an id, such as {ids}")
+        }
     }
 }
 
@@ -271,7 +279,11 @@ mod tests {
         }
         change.commit().await.unwrap();
         for (number, root) in roots.iter().enumerate() {
-            for name in [format!("root-{number}"), root.to_string()] {
+            for name in [
+                format!("root-{number}"),
+                format!("Root {number}"),
+                root.to_string(),
+            ] {
                 let found = find_namespace(&metadata, Some(&name)).await.unwrap();
                 assert_eq!(found, *root, "{name}");
             }

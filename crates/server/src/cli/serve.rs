@@ -6,7 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Global;
 use crate::bootstrap::FirstAdmin;
-use crate::run::{Loss, Running, start_with};
+use crate::run::{Loss, Running, must_hold_store, start_with};
 use crate::{clock::Clock, log};
 
 /// Options of `tallyport serve`.
@@ -26,6 +26,7 @@ impl Serve {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let loss = if self.accept_usage_loss {
+            must_hold_store(&config)?;
             Loss::Accepted
         } else {
             Loss::Refused

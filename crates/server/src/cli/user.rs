@@ -12,7 +12,7 @@ use crate::api::users::ResetIn;
 use crate::auth::password;
 use crate::config::Config;
 use crate::random;
-use crate::run::open_metadata;
+use crate::run::open_existing;
 use crate::server_file::ServerFile;
 
 /// Options of `tallyport user`.
@@ -68,7 +68,7 @@ impl User {
 
 /// Resets in a data directory that no server has open.
 async fn reset_here(config: &Config, name: &str) -> anyhow::Result<String> {
-    let metadata = open_metadata(config).await?;
+    let metadata = open_existing(config).await?;
     let user = metadata.find_user_by_name(name).await?;
     let user = user.with_context(|| format!("no user {name:?}"))?;
     let made = random::password();

@@ -17,7 +17,7 @@ use super::local::Local;
 use crate::api::verification::VerificationOut;
 use crate::config::Config;
 use crate::exports;
-use crate::run::open_metadata;
+use crate::run::open_existing;
 use crate::server_file::ServerFile;
 
 /// Options of `tallyport verify`.
@@ -55,10 +55,10 @@ impl Verify {
 
 /// Verifies a data directory that no server has open, and the control data it is used with.
 async fn check_here(config: &Config, repair: bool) -> anyhow::Result<VerificationOut> {
+    let metadata = open_existing(config).await?;
     let folder = config.server.data_dir.join("usage");
     let check = move || check(&folder, repair);
     let report = tokio::task::spawn_blocking(check).await??;
-    let metadata = open_metadata(config).await?;
     let control = metadata.verify_control().await;
     let known = metadata.known_usage().await;
     let artifacts = artifacts_of(config, &metadata).await;

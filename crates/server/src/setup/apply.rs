@@ -4,14 +4,15 @@
 
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
-use metadata::{Change, Declaration, Maker, Metadata, NewKey, NewUser};
+use domain::meter::Meter;
+use metadata::{Change, Declaration, Maker, Metadata, NewKey, NewUser, OrganizationAttributes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::check::{Declared, FirstPassword, check};
 use super::diff::{Edit, diff, warnings};
 use super::stored::Stored;
-use super::{Setup, SetupError, home, present};
+use super::{Authority, Setup, SetupError, home, present};
 use crate::auth::{new_key, password, sha256};
 use crate::error::{ApiError, ApiResult, Code};
 use crate::random;
@@ -53,7 +54,9 @@ pub enum Mode {
 impl Applied {
     /// Adds what became of an account, as lines.
     fn note(&mut self, edits: &[Edit], warnings: Vec<String>) {
-        self.changes.extend(edits.iter().map(ToString::to_string));
+        // What is only written again, behind a version that changes, is no change.
+        let lines = edits.iter().map(ToString::to_string);
+        self.changes.extend(lines.filter(|line| !line.is_empty()));
         self.warnings.extend(warnings);
     }
 }
@@ -74,23 +77,27 @@ pub async fn apply(
     metadata: &Metadata,
     stored: Stored<'_>,
     setup: &Setup,
+    authority: Authority,
     mode: Mode,
     now: Timestamp,
 ) -> ApiResult<Applied> {
     let mut declared = Vec::with_capacity(setup.accounts.len());
     for form in &setup.accounts {
-        declared.push(check(&home::find(metadata, form).await?)?);
+        let (form, known) = home::find(metadata, stored, form, authority).await?;
+        declared.push(check(&form, &known)?);
     }
     let mut applied = Applied {
         dry_run: mode == Mode::DryRun,
         ..Applied::default()
     };
+    let mut taken = Vec::new();
     for account in &declared {
         match mode {
             Mode::DryRun => {
-                let present = present::read(metadata, stored, account, now).await?;
+                let present = present::read(metadata, stored, account, &taken, now).await?;
                 let edits = diff(account, &present, &mut random::bits)?;
                 applied.note(&edits, warnings(&present, &edits)?);
+                taken.extend(present.first_start());
             }
             Mode::Write => write(metadata, stored, account, now, &mut applied).await?,
         }
@@ -107,7 +114,7 @@ async fn write(
     applied: &mut Applied,
 ) -> ApiResult<()> {
     let mut change = metadata.begin_change(now).await?;
-    let present = present::read(metadata, stored, declared, now).await?;
+    let present = present::read(metadata, stored, declared, &[], now).await?;
     let mut account = present
         .snapshot
         .as_ref()
@@ -133,30 +140,58 @@ async fn put_control(
     edit: &Edit,
     now: Timestamp,
 ) -> ApiResult<()> {
-    if let Edit::CreateAccount(new) = edit {
-        let made = change.insert_account(new.clone()).await?;
+    if let Edit::CreateAccount {
+        new,
+        replaces,
+        maker,
+    } = edit
+    {
+        let made = match replaces {
+            Some((old, _)) => change.replace_account(old, new.clone()).await?,
+            None => change.insert_account(new.clone()).await?,
+        };
         *account = Some(made.id);
-        return declare(change, made.id, made.root, &new.root.attributes.name).await;
+        let name = &new.root.attributes.name;
+        return declare(change, made.id, made.root, name, *maker).await;
     }
     let account = account.expect("an account is created before what is in it");
     match edit {
         Edit::CreateOrganization(new) => {
             let id = change.insert_organization(account, new.clone()).await?;
-            declare(change, account, id, &new.attributes.name).await?;
+            declare(change, account, id, &new.attributes.name, Maker::Setup).await?;
         }
-        Edit::AdoptRoot { id, name } => declare(change, account, *id, name).await?,
-        Edit::PutOrganization { id, after, .. } => {
-            change.put_organization(*id, after, Some(now)).await?;
+        Edit::AdoptRoot { id, name, .. } => {
+            change.drop_first_start(account).await?;
+            declare(change, account, *id, name, Maker::Setup).await?;
+        }
+        Edit::PutBilling { id, since, own, .. } => {
+            let edit = |before: &OrganizationAttributes| {
+                let mut after = before.clone();
+                own.replace(&mut after);
+                Ok::<_, metadata::Error>(after)
+            };
+            change.edit_organization(*id, *since, edit).await?;
+        }
+        Edit::PutOrganization {
+            id,
+            after,
+            for_ever,
+            ..
+        } => {
+            let since = (!for_ever).then_some(now);
+            change.put_organization(*id, after, since).await?;
         }
         Edit::PutAliases { id, aliases, .. } => change.put_aliases(*id, aliases).await?,
         Edit::MoveOrganization { id, parent, at, .. } => {
             change.move_organization(*id, *parent, *at).await?;
         }
-        Edit::CreateMeter(meter) => change.insert_meter(account, meter).await?,
-        Edit::PutMeter(meter) => change.put_meter(account, meter).await?,
+        Edit::CreateMeter(meter) => change.insert_meter(account, &open_ended(meter)).await?,
+        Edit::PutMeter { after, .. } => change.put_meter(account, &open_ended(after)).await?,
         Edit::CreateRate { rate, .. } => change.insert_rate(account, rate).await?,
-        Edit::PutRate { rate, .. } => change.put_rate(rate).await?,
-        Edit::CreateAccount(_)
+        Edit::PutRate { after, .. } => change.put_rate(after).await?,
+        // Writing the version before it has ended it.
+        Edit::EndVersion { .. }
+        | Edit::CreateAccount { .. }
         | Edit::CreateUser { .. }
         | Edit::PutProfile { .. }
         | Edit::GiveRole { .. }
@@ -165,18 +200,26 @@ async fn put_control(
     Ok(())
 }
 
+/// A version as it is written: the one after it ends it.
+fn open_ended(meter: &Meter) -> Meter {
+    let mut meter = meter.clone();
+    meter.valid.end = None;
+    meter
+}
+
 /// Lets files find an organization again by the name they have for it.
 async fn declare(
     change: &mut Change,
     account: AccountId,
     organization: OrganizationId,
     name: &str,
+    maker: Maker,
 ) -> ApiResult<()> {
     let declaration = Declaration {
         account,
         name: name.to_owned(),
         organization,
-        maker: Maker::Setup,
+        maker,
     };
     Ok(change.put_declaration(&declaration).await?)
 }
@@ -206,8 +249,8 @@ async fn put_people(
             metadata.insert_user(new, now).await?;
             Ok(made)
         }
-        Edit::PutProfile { id, profile, .. } => {
-            metadata.put_user_profile(id, &profile, now).await?;
+        Edit::PutProfile { id, after, .. } => {
+            metadata.put_user_profile(id, &after, now).await?;
             Ok(None)
         }
         Edit::GiveRole { assignment, .. } => {
@@ -219,6 +262,7 @@ async fn put_people(
             organization,
             role,
             secret,
+            ..
         } => {
             let given = secret.as_ref().and_then(|secret| secret.reveal());
             let secret = given.map_or_else(new_key, str::to_owned);

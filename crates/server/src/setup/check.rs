@@ -3,12 +3,14 @@
 //! References by name become indices into [`Declared::organizations`] and
 //! [`Declared::meters`]; defaults are filled in. Nothing here knows what is stored already.
 
+mod billing;
 pub mod fields;
 mod meters;
 mod people;
 mod rates;
 mod tree;
 
+pub use billing::{DeclaredBilling, OwnAnchor};
 pub use meters::meter_rule;
 pub use rates::tiers;
 
@@ -21,10 +23,10 @@ use domain::quantity::Quantity;
 use domain::range::TimeRange;
 use domain::rate::{RateKind, Tier};
 use domain::tree::OrganizationKind;
-use metadata::{BillingPeriod, Role, UserProfile};
+use metadata::{Role, UserProfile};
 
 use super::SetupError;
-use super::form::AccountForm;
+use super::form::{AccountForm, Origin};
 use crate::config::Secret;
 
 /// A checked account.
@@ -51,12 +53,16 @@ pub struct DeclaredOrganization {
     pub name: String,
     /// Identifier, when one is demanded.
     pub id: Option<OrganizationId>,
-    /// Kind.
-    pub kind: OrganizationKind,
+    /// Where the file has it from.
+    pub origin: Origin,
+    /// Kind, when it is mentioned.
+    pub kind: Option<OrganizationKind>,
     /// Its parents (indices) and since when, ascending; empty for the root.
     pub parents: Vec<(usize, Option<Timestamp>)>,
     /// Attributes the file mentions.
     pub mentioned: Mentioned,
+    /// Its billing anchor by time, when it is mentioned so.
+    pub billing: Vec<DeclaredBilling>,
     /// Further names, when mentioned.
     pub aliases: Option<Vec<String>>,
 }
@@ -68,12 +74,8 @@ pub struct Mentioned {
     pub realm_id: Option<String>,
     /// Realm of the account's partner.
     pub partner_id: Option<String>,
-    /// Length of billing periods.
-    pub period: Option<BillingPeriod>,
-    /// Day they start on.
-    pub anchor_day: Option<u8>,
-    /// Month annual ones start in.
-    pub anchor_month: Option<u8>,
+    /// Parts of the billing anchor that hold from now on.
+    pub anchor: OwnAnchor,
     /// Billing currency.
     pub currency: Option<String>,
     /// Whether the metering family is open to it.
@@ -162,8 +164,17 @@ pub struct DeclaredRate {
 /// Names, ids and aliases under which a file's organizations may be referred to.
 type Names = HashMap<String, usize>;
 
+/// What is stored that a file may refer to without declaring it.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The newest versions of the account's live meters.
+    pub meters: Vec<Meter>,
+    /// Currency of the account's root.
+    pub currency: Option<String>,
+}
+
 /// Checks one account of a setup file.
-pub fn check(form: &AccountForm) -> Result<Declared, SetupError> {
+pub fn check(form: &AccountForm, known: &Known) -> Result<Declared, SetupError> {
     if !form.entitlements.is_empty() {
         let message = "no entitlement can be declared yet: leave the field out";
         return Err(SetupError::rule("entitlements", message));
@@ -174,11 +185,18 @@ pub fn check(form: &AccountForm) -> Result<Declared, SetupError> {
         organizations[0].mentioned.partner_id = Some(partner_id.clone());
     }
     let meters = meters::check(&form.meters)?;
+    let currency = organizations[0].mentioned.currency.as_ref();
+    let rated = rates::Rated {
+        names: &names,
+        currency: currency.or(known.currency.as_ref()).map(String::as_str),
+        meters: &meters,
+        stored: &known.meters,
+    };
     Ok(Declared {
         id: form.account,
         users: people::users(&form.users, &names)?,
         keys: people::keys(&form.keys, &names)?,
-        rates: rates::check(&form.rates, &organizations, &names, &meters)?,
+        rates: rates::check(&form.rates, &rated)?,
         organizations,
         meters,
     })
@@ -188,7 +206,10 @@ pub fn check(form: &AccountForm) -> Result<Declared, SetupError> {
 fn refer(names: &Names, place: &str, text: Option<&String>) -> Result<usize, SetupError> {
     let Some(text) = text else { return Ok(0) };
     names.get(text).copied().ok_or_else(|| {
-        let message = format!("the file declares no organization {text:?}");
+        let message = format!(
+            "no organization {text:?}: the file declares none, and the account has none of that \
+             name, id or alias"
+        );
         SetupError::rule(place, message)
     })
 }
@@ -210,7 +231,7 @@ mod tests {
         let example = page.split("```yaml\n").nth(1).unwrap();
         let mut setup = Setup::parse(example.split("```").next().unwrap()).unwrap();
         setup.take_environment(|_| Some(new_key())).unwrap();
-        let declared = check(&setup.accounts[0]).unwrap();
+        let declared = check(&setup.accounts[0], &Known::default()).unwrap();
         let names: Vec<_> = declared
             .organizations
             .iter()

@@ -3,10 +3,12 @@
 //! Applying the edits and comparing again gives none. A file takes nothing away: what it does not
 //! mention stays. Of what it does mention, its versions replace those stored.
 
+mod billing;
 mod find;
 mod organizations;
 mod people;
 mod prices;
+mod rules;
 mod text;
 
 use std::collections::HashMap;
@@ -16,12 +18,13 @@ use domain::ids::{AccountId, OrganizationId, UserId};
 use domain::meter::Meter;
 use domain::rate::Rate;
 use metadata::{
-    ControlSnapshot, Key, NewAccount, NewOrganization, OrganizationAttributes, Role,
-    RoleAssignment, User, UserProfile,
+    Account, ControlSnapshot, Key, Maker, NewAccount, NewOrganization, OrganizationAttributes,
+    Role, RoleAssignment, User, UserProfile,
 };
 
 use super::SetupError;
-use super::check::{Declared, FirstPassword};
+use super::account::TakeOver;
+use super::check::{Declared, FirstPassword, OwnAnchor};
 use crate::config::Secret;
 
 /// What there is of the things a declaration names.
@@ -31,8 +34,12 @@ pub struct Present {
     pub snapshot: Option<ControlSnapshot>,
     /// Organizations that setup files made, by the name those have for them.
     pub declared: HashMap<String, OrganizationId>,
-    /// The root of the account, when the first start made it and no file declared it since.
-    pub first_root: Option<FirstRoot>,
+    /// What the file takes over, where the first start made the account.
+    pub takes_over: Option<TakeOver>,
+    /// The unused account of the first start that a new one comes in place of.
+    pub replaces: Option<Account>,
+    /// The used account of the first start that stays beside a new one.
+    pub beside: Option<Account>,
     /// Declared users that exist, by login name, with their roles.
     pub users: HashMap<String, (User, Vec<RoleAssignment>)>,
     /// Keys of the account.
@@ -41,30 +48,41 @@ pub struct Present {
     pub now: Timestamp,
 }
 
-/// A root that the first start made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FirstRoot {
-    /// It has no usage, no organization under it and no key: a file may declare it.
-    Unused,
-    /// It has some, so that it must be named by its id.
-    Used,
+impl Present {
+    /// The account of the first start that the file takes over or replaces.
+    pub fn first_start(&self) -> Option<AccountId> {
+        let adopted = self.snapshot.as_ref().filter(|_| self.takes_over.is_some());
+        let adopted = adopted.map(ControlSnapshot::account);
+        adopted.or(self.replaces.map(|replaced| replaced.id))
+    }
 }
 
 /// One change, in the order in which they are made.
 #[derive(Debug, Clone)]
 pub enum Edit {
     /// Creates the account and its root.
-    CreateAccount(NewAccount),
+    CreateAccount {
+        /// What is created.
+        new: NewAccount,
+        /// The unused account of the first start that goes, and the name of its root.
+        replaces: Option<(Account, String)>,
+        /// What the root counts as made by.
+        maker: Maker,
+    },
     /// Creates an organization.
     CreateOrganization(NewOrganization),
-    /// Lets files find the unused root of the first start again by its name.
+    /// Lets files find the root of the first start again by a name.
     AdoptRoot {
         /// Which.
         id: OrganizationId,
-        /// Its name.
+        /// The name files have for it.
         name: String,
+        /// Its name.
+        before: String,
+        /// Whether it is in use.
+        takes_over: TakeOver,
     },
-    /// Sets attributes from the current instant on.
+    /// Sets attributes from the current instant on, or for all of time.
     PutOrganization {
         /// Which.
         id: OrganizationId,
@@ -72,6 +90,21 @@ pub enum Edit {
         before: OrganizationAttributes,
         /// What it gets.
         after: OrganizationAttributes,
+        /// Whether they hold for all of time.
+        for_ever: bool,
+    },
+    /// Sets the billing anchor from a time on.
+    PutBilling {
+        /// Which.
+        id: OrganizationId,
+        /// Its name.
+        name: String,
+        /// From when on.
+        since: Option<Timestamp>,
+        /// What it has then.
+        before: OrganizationAttributes,
+        /// The parts that are its own.
+        own: OwnAnchor,
     },
     /// Replaces the aliases.
     PutAliases {
@@ -79,6 +112,8 @@ pub enum Edit {
         id: OrganizationId,
         /// Its name.
         name: String,
+        /// What it has.
+        before: Vec<String>,
         /// What it gets.
         aliases: Vec<String>,
     },
@@ -90,15 +125,20 @@ pub enum Edit {
         name: String,
         /// Where.
         parent: OrganizationId,
-        /// Name of the new parent.
-        parent_name: String,
+        /// Names of the parent it has then and of the new one.
+        names: (Option<String>, String),
         /// From when on.
         at: Option<Timestamp>,
     },
     /// Creates a meter.
     CreateMeter(Meter),
     /// Makes a new version of a meter.
-    PutMeter(Meter),
+    PutMeter {
+        /// The version that holds then.
+        before: Box<Meter>,
+        /// The version.
+        after: Box<Meter>,
+    },
     /// Creates a rate.
     CreateRate {
         /// Slug of the meter.
@@ -110,8 +150,17 @@ pub enum Edit {
     PutRate {
         /// Slug of the meter.
         meter: String,
-        /// The rate.
-        rate: Rate,
+        /// The version that holds then.
+        before: Box<Rate>,
+        /// The version.
+        after: Box<Rate>,
+    },
+    /// Ends a later version, which the one before it replaces.
+    EndVersion {
+        /// Of what, such as `meter "hours"`.
+        of: String,
+        /// Its start.
+        since: Option<Timestamp>,
     },
     /// Creates a user.
     CreateUser {
@@ -132,8 +181,10 @@ pub enum Edit {
         id: UserId,
         /// Login name.
         name: String,
+        /// What it has.
+        before: UserProfile,
         /// What it gets.
-        profile: UserProfile,
+        after: UserProfile,
     },
     /// Gives a user a role.
     GiveRole {
@@ -150,6 +201,8 @@ pub enum Edit {
         name: String,
         /// Organization.
         organization: OrganizationId,
+        /// Its name.
+        organization_name: String,
         /// Role.
         role: Role,
         /// The key; a random one otherwise.
@@ -175,7 +228,16 @@ pub fn diff(
 
 /// What the account keeps after these edits though nothing comes of it, one line each.
 pub fn warnings(present: &Present, edits: &[Edit]) -> Result<Vec<String>, SetupError> {
-    prices::ignored_terms(present, edits)
+    let beside = present.beside.iter().map(|account| {
+        format!(
+            "account {} of the first start stays beside the new one, since it has usage, \
+             organizations, keys or meters: write `account: {}` at the top of the file to declare \
+             into it",
+            account.id, account.id
+        )
+    });
+    let ignored = prices::ignored_terms(present, edits)?;
+    Ok(beside.chain(ignored).collect())
 }
 
 fn check_account(declared: &Declared, present: &Present) -> Result<Option<AccountId>, SetupError> {
@@ -201,6 +263,31 @@ fn rewritten<'a, T: PartialEq>(stored: &[T], declared: &'a [T]) -> &'a [T] {
     } else {
         &declared[same.saturating_sub(1)..]
     }
+}
+
+/// The starts of stored versions that writing the `rewritten` ones ends without another in their
+/// place.
+fn ended<T>(
+    stored: &[T],
+    rewritten: &[T],
+    start: impl Fn(&T) -> Option<Timestamp>,
+) -> Vec<Option<Timestamp>> {
+    let Some(first) = rewritten.first().map(&start) else {
+        return Vec::new();
+    };
+    let starts: Vec<_> = rewritten.iter().map(&start).collect();
+    let later = stored.iter().map(start).filter(|since| *since > first);
+    later.filter(|since| !starts.contains(since)).collect()
+}
+
+/// The stored version that holds at `since`, else the first one after it.
+fn holding<T>(
+    stored: &[T],
+    since: Option<Timestamp>,
+    start: impl Fn(&T) -> Option<Timestamp>,
+) -> Option<&T> {
+    let before = stored.iter().rfind(|version| start(version) <= since);
+    before.or(stored.first())
 }
 
 #[cfg(test)]

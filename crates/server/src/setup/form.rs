@@ -15,6 +15,10 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config::Secret;
 
+mod billing;
+
+pub use billing::BillingForm;
+
 /// One account with everything in it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -55,7 +59,8 @@ pub struct OrganizationForm {
     /// Identifier; drawn when the organization is new and none is given.
     #[serde(default)]
     pub id: Option<OrganizationId>,
-    /// Kind; `production` for the root and `sub_organization` for others unless given.
+    /// Kind, which never changes; a new one is `production` as the root and else
+    /// `sub_organization` unless given.
     #[serde(default)]
     pub kind: Option<OrganizationKind>,
     /// Name, id or alias of the organization above, where it is not nested in it.
@@ -70,6 +75,9 @@ pub struct OrganizationForm {
     /// Further names under which events may name it.
     #[serde(default)]
     pub aliases: Option<Vec<String>>,
+    /// When its billing periods start, by time: replaces what is stored from the first entry on.
+    #[serde(default, deserialize_with = "billing::one_or_several")]
+    pub billing: Option<Vec<BillingForm>>,
     /// How long its billing periods are.
     #[serde(default)]
     pub billing_period: Option<String>,
@@ -91,6 +99,21 @@ pub struct OrganizationForm {
     /// Organizations under it.
     #[serde(default)]
     pub organizations: Vec<OrganizationForm>,
+    /// Where it comes from.
+    #[serde(skip)]
+    pub origin: Origin,
+}
+
+/// Where an organization of a file comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// It is written in the file.
+    #[default]
+    Written,
+    /// The root that the first start would make, since the file needs one and there is none.
+    Implied,
+    /// It is stored, and the file only refers to it, by its alias here.
+    Stored,
 }
 
 /// A change of an organization's parent.

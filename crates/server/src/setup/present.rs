@@ -4,33 +4,40 @@ use std::collections::HashMap;
 
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
-use metadata::{Key, Maker, Metadata, PAGE_LIMIT_MAX, PageRequest};
+use metadata::{Key, Maker, Metadata, PAGE_LIMIT_MAX, PageRequest, RoleAssignment, User};
 
-use super::SetupError;
+use super::account::{Found, Search, TakeOver};
 use super::check::Declared;
-use super::diff::{FirstRoot, Present};
+use super::diff::Present;
+use super::form::Origin;
 use super::stored::Stored;
 use crate::error::ApiResult;
 
 /// What there is of the things a declaration names.
+///
+/// `taken` are accounts of the first start that a dry run gave to earlier documents of the file.
 pub(super) async fn read(
     metadata: &Metadata,
     stored: Stored<'_>,
     declared: &Declared,
+    taken: &[AccountId],
     now: Timestamp,
 ) -> ApiResult<Present> {
-    let account = find_account(metadata, declared).await?;
+    let search = Search {
+        metadata,
+        stored,
+        taken,
+    };
+    let root = &declared.organizations[0];
+    let found = search.find(declared.id, root.id, &root.name).await?;
+    let (account, replaces, beside) = match found {
+        Found::Known(account) | Found::FirstStart(account, _) => (Some(account.id), None, None),
+        Found::New { replaces, beside } => (None, replaces, beside),
+    };
     let snapshot = match account {
         Some(account) => Some(metadata.snapshot(account, None).await?),
         None => None,
     };
-    let mut users = HashMap::new();
-    for user in &declared.users {
-        if let Some(stored) = metadata.find_user_by_name(&user.name).await? {
-            let roles = metadata.list_roles(stored.id).await?;
-            users.insert(user.name.clone(), (stored, roles));
-        }
-    }
     let keys = match &snapshot {
         Some(snapshot) if !declared.keys.is_empty() => {
             all_keys(metadata, snapshot.root(), now).await?
@@ -41,22 +48,13 @@ pub(super) async fn read(
         Some(account) => metadata.list_declarations(account).await?,
         None => Vec::new(),
     };
-    let first = declarations
+    // A root of the first start that a file declares by an id is declared from then on.
+    let is_first = declarations
         .iter()
-        .find(|one| one.maker == Maker::FirstStart);
-    let first_root = match (first, &snapshot) {
-        (Some(first), Some(snapshot)) => {
-            let root = snapshot.organization(first.organization);
-            let is_used = root.is_none_or(|root| root.newest().name != first.name)
-                || snapshot.organizations().len() > 1
-                || has_keys(metadata, first.organization, now).await?
-                || stored.is_used(metadata, first.organization).await?;
-            Some(if is_used {
-                FirstRoot::Used
-            } else {
-                FirstRoot::Unused
-            })
-        }
+        .any(|one| one.maker == Maker::FirstStart);
+    let takes_over = match found {
+        Found::FirstStart(_, takes_over) => Some(takes_over),
+        Found::Known(_) if is_first && root.origin == Origin::Written => Some(TakeOver::Used),
         _ => None,
     };
     let names = declarations
@@ -65,47 +63,28 @@ pub(super) async fn read(
     Ok(Present {
         snapshot,
         declared: names.collect(),
-        first_root,
-        users,
+        takes_over,
+        replaces,
+        beside,
+        users: users(metadata, declared).await?,
         keys,
         now,
     })
 }
 
-/// The account a declaration means: by its id, by its root's id, or by the name under which files
-/// declared its root.
-async fn find_account(metadata: &Metadata, declared: &Declared) -> ApiResult<Option<AccountId>> {
-    let root = &declared.organizations[0];
-    if let Some(id) = declared.id {
-        return Ok(metadata.find_account(id).await?.map(|account| account.id));
+/// The declared users that exist, with their roles.
+async fn users(
+    metadata: &Metadata,
+    declared: &Declared,
+) -> ApiResult<HashMap<String, (User, Vec<RoleAssignment>)>> {
+    let mut users = HashMap::new();
+    for user in &declared.users {
+        if let Some(stored) = metadata.find_user_by_name(&user.name).await? {
+            let roles = metadata.list_roles(stored.id).await?;
+            users.insert(user.name.clone(), (stored, roles));
+        }
     }
-    if let Some(id) = root.id {
-        return Ok(metadata
-            .find_account_of(id)
-            .await?
-            .map(|account| account.id));
-    }
-    let refuse = |message: &str| {
-        let place = format!("organization {:?}", root.name);
-        Err(SetupError::rule(place, message))
-    };
-    match metadata.find_declared_roots(&root.name).await?.as_slice() {
-        [only] => return Ok(Some(only.account)),
-        [_, ..] => refuse("several accounts have a root of this name: give its id")?,
-        [] => {}
-    }
-    if metadata.find_root_named(&root.name).await?.is_some() {
-        refuse(
-            "a root has this name that no setup file made: give its id, or one nobody has to \
-             declare another",
-        )?;
-    }
-    Ok(None)
-}
-
-async fn has_keys(metadata: &Metadata, root: OrganizationId, now: Timestamp) -> ApiResult<bool> {
-    let page = PageRequest::new(None, 1)?;
-    Ok(!metadata.list_keys(root, now, &page).await?.items.is_empty())
+    Ok(users)
 }
 
 async fn all_keys(

@@ -68,7 +68,7 @@ async fn commands_talk_to_the_server_that_has_the_directory_open() {
     let words = ["apply", "-f", file.to_str().unwrap()];
     let output = tallyport(&server.data_dir(), &words).await;
     assert!(
-        said(&output).ends_with("4 changes made\n"),
+        said(&output).ends_with("5 changes made\n"),
         "{}",
         said(&output)
     );
@@ -210,4 +210,197 @@ async fn the_first_start_after_an_apply_adds_no_second_account() {
         .unwrap();
     assert_eq!(accounts.items.len(), 1);
     assert_eq!(user.organization, accounts.items[0].root);
+}
+
+/// Every file below a folder.
+fn files_of(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            found.push(path.clone());
+            if path.is_dir() {
+                open.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_dry_run_and_a_refused_file_create_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
+    let words = ["apply", "-f", file.to_str().unwrap()];
+    for (setup, dry_run, ends) in [
+        (SETUP, true, "none made: this was a dry run\n"),
+        (
+            "organizations: [{name: A}, {name: B}]",
+            false,
+            "give `parent`\n",
+        ),
+        (
+            "rates: [{meter: m, kind: ipu, price: 1}]",
+            false,
+            "with this slug\n",
+        ),
+        ("organizations: [{name: A, knid: x}]", false, "column 27\n"),
+    ] {
+        std::fs::write(&file, setup).unwrap();
+        let words = [&words[..], if dry_run { &["--dry-run"] } else { &[] }].concat();
+        let output = tallyport(&data_dir, &words).await;
+        assert_eq!(output.status.success(), dry_run, "{}", said(&output));
+        assert!(said(&output).ends_with(ends), "{}", said(&output));
+        assert!(!data_dir.exists(), "{setup}");
+    }
+    // Where there is something, a dry run changes not a byte of it.
+    std::fs::write(&file, SETUP).unwrap();
+    assert!(tallyport(&data_dir, &words).await.status.success());
+    let state = || {
+        let files = files_of(&data_dir).into_iter();
+        files
+            .map(|file| (std::fs::read(&file).ok(), file))
+            .collect::<Vec<_>>()
+    };
+    let before = state();
+    std::fs::write(&file, SETUP.replace("Trial", "Try")).unwrap();
+    let dry = tallyport(&data_dir, &[&words[..], &["--dry-run"]].concat()).await;
+    assert!(said(&dry).contains("1 change, not made"), "{}", said(&dry));
+    assert!(state() == before, "a dry run wrote something");
+}
+
+#[tokio::test]
+async fn commands_that_only_read_create_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let usage = folder.path().join("usage.ndjson");
+    std::fs::write(&usage, "").unwrap();
+    let usage = usage.to_str().unwrap();
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    for words in [
+        &["verify"][..],
+        &["verify", "--repair"],
+        &["user", "reset-password", "ann"],
+        &["import", usage],
+        &["serve", "--accept-usage-loss"],
+    ] {
+        let output = tallyport(&empty, words).await;
+        assert!(!output.status.success(), "{words:?}: {}", said(&output));
+        let expected = "holds no store: name its folder by --data-dir";
+        assert!(
+            said(&output).contains(expected),
+            "{words:?}: {}",
+            said(&output)
+        );
+        assert_eq!(
+            files_of(&empty),
+            Vec::<std::path::PathBuf>::new(),
+            "{words:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_start_after_a_file_with_users_makes_the_administrator_whose_password_it_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
+    std::fs::write(&file, SETUP).unwrap();
+    let output = tallyport(&data_dir, &["apply", "-f", file.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let server = TestServer::start_with(|config| config.server.data_dir = data_dir).await;
+    let admin = server.running().first_admin().unwrap().clone();
+    assert!(admin.is_generated);
+    let session = server.session(&admin.user, &admin.password).await;
+    let path = "/api/v1/organizations";
+    let seen = server
+        .in_session(&session, reqwest::Method::GET, path, "")
+        .await;
+    assert!(seen.body.contains("Trial"), "{}", seen.body);
+    let page = metadata::PageRequest::default();
+    let accounts = server.app().metadata.list_accounts(&page).await.unwrap();
+    assert_eq!(accounts.items.len(), 1);
+}
+
+#[tokio::test]
+async fn apply_declares_to_a_server_by_url_and_key() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, metadata::Role::Owner).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let file = elsewhere.path().join("setup.yaml");
+    let setup = "organizations: [{name: Default, organizations: [{name: Trial, kind: sandbox}]}]";
+    std::fs::write(&file, setup).unwrap();
+    let (file, url) = (file.to_str().unwrap(), server.url("/"));
+    let data_dir = elsewhere.path().join("none");
+    let words = ["apply", "-f", file, "--url", &url, "--key", &key];
+    let dry = tallyport(&data_dir, &[&words[..], &["--dry-run"]].concat()).await;
+    assert_eq!(
+        said(&dry),
+        "~ organization \"Default\": adopted, which the first start made\n\
+         + organization \"Trial\" (sandbox)\n2 changes, none made: this was a dry run\n"
+    );
+    let done = tallyport(&data_dir, &words).await;
+    assert!(said(&done).ends_with("2 changes made\n"), "{}", said(&done));
+    assert!(!data_dir.exists());
+    let refused = tallyport(
+        &data_dir,
+        &["apply", "-f", file, "--url", &url, "--key", "tp_no"],
+    )
+    .await;
+    assert!(!refused.status.success(), "{}", said(&refused));
+    let without = tallyport(&data_dir, &["apply", "-f", file, "--url", &url]).await;
+    assert!(said(&without).contains("--key"), "{}", said(&without));
+    let nobody = tallyport(
+        &data_dir,
+        &[
+            "apply",
+            "-f",
+            file,
+            "--url",
+            "http://127.0.0.1:1",
+            "--key",
+            &key,
+        ],
+    )
+    .await;
+    assert!(
+        said(&nobody).contains("is --url right?"),
+        "{}",
+        said(&nobody)
+    );
+}
+
+#[tokio::test]
+async fn import_finds_its_namespace_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data_dir) = (folder.path().join("setup.yaml"), folder.path().join("data"));
+    std::fs::write(&file, SETUP).unwrap();
+    let output = tallyport(&data_dir, &["apply", "-f", file.to_str().unwrap()]).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let usage = folder.path().join("usage.ndjson");
+    let event = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"u"}"#;
+    std::fs::write(&usage, event).unwrap();
+    let usage = usage.to_str().unwrap();
+    let taken = tallyport(&data_dir, &["import", usage, "--namespace", "Trial"]).await;
+    assert!(taken.status.success(), "{}", said(&taken));
+    let nobody = tallyport(&data_dir, &["import", usage, "--namespace", "Nobody"]).await;
+    let expected = "no organization has the id, name or alias \"Nobody\"";
+    assert!(said(&nobody).contains(expected), "{}", said(&nobody));
+    let both = [
+        "import",
+        usage,
+        "--namespace",
+        "Trial",
+        "--url",
+        "http://x",
+        "--key",
+        "k",
+    ];
+    let both = tallyport(&data_dir, &both).await;
+    assert!(
+        said(&both).contains("cannot be used with"),
+        "{}",
+        said(&both)
+    );
 }

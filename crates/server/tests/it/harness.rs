@@ -125,6 +125,15 @@ impl TestServer {
         panic!("the first start created no account")
     }
 
+    /// The only live organization of a name, in any account.
+    pub(crate) async fn called(&self, name: &str) -> OrganizationId {
+        let found = self.app().metadata.find_organizations_named(name).await;
+        match found.unwrap().as_slice() {
+            [only] => *only,
+            several => panic!("{} organizations are called {name:?}", several.len()),
+        }
+    }
+
     /// Declares an organization under another.
     pub(crate) async fn organization(
         &self,

@@ -6,9 +6,9 @@ use insta::assert_snapshot;
 use metadata::Role;
 use serde_json::{Value, json};
 use server::run::open_metadata;
-use server::setup::Setup;
 use server::setup::apply::Mode;
 use server::setup::stored::Stored;
+use server::setup::{Authority, Setup};
 
 use crate::harness::{Answer, TestServer, fold, redact};
 
@@ -123,8 +123,8 @@ async fn a_child_that_renames_itself_captures_nothing_a_file_declares() {
     let (status, changes) = apply(&server, TREE).await;
     assert_eq!(status, 200, "{changes}");
     assert_snapshot!(changes, @r#"
-    ~ organization "Trial": name Trial -> Express
-    ~ organization "Express": name Express -> Trial
+    ~ organization "Trial": name "Trial" -> "Express"
+    ~ organization "Express": name "Express" -> "Trial"
     "#);
     assert_eq!(called(&server, "United", "Express").await, [express]);
     assert_eq!(apply(&server, TREE).await, (200, String::new()));
@@ -183,16 +183,20 @@ async fn what_no_file_made_is_adopted_by_its_id_only() {
     let (status, refused) = apply(&server, &file("")).await;
     assert_snapshot!(fold(&format!("{status} {refused}")), @r#"
     400 organization "Made": [id] under the same parent has this name, and no setup
-      file made it under that name: give it as id, or rename one of the two
+      file made it under that name: write `id: [id]` to declare that one, or rename or
+      archive it to have another one made
     "#);
     let (status, changes) = apply(&server, &file(&format!("id: {made}, "))).await;
-    assert_snapshot!(format!("{status} {changes}"), @r#"200 ~ organization "Made": aliases M"#);
+    assert_snapshot!(
+        format!("{status} {changes}"),
+        @r#"200 ~ organization "Made": aliases [made] -> [M]"#
+    );
     let second = "organizations: [{name: Second}]\n";
     server.account("Second").await;
     let (status, refused) = apply(&server, second).await;
     assert_snapshot!(fold(&format!("{status} {refused}")), @r#"
-    400 organization "Second": a root has this name that no setup file made: give its
-      id, or one nobody has to declare another
+    400 organization "Second": [id] is a root of this name that no setup file made:
+      write `id: [id]` to declare that one, or an id nobody has to declare another
     "#);
 }
 
@@ -236,12 +240,17 @@ async fn a_first_root_with_usage_a_child_or_a_key_is_adopted_by_its_id_only() {
         }
         let (status, refused) = apply(&server, DEFAULT).await;
         let expected = "organization \"Default\": the first start made it and it has usage, \
-                        organizations or keys: give its id";
+                        organizations or keys: write `account: [id]` at the top of the file, or \
+                        `id: [id]` here, to declare that one";
         assert_eq!((status, refused.as_str()), (400, expected), "{used}");
         let named = DEFAULT.replace("name: Default", &format!("name: Default\n    id: {root}"));
         let (status, changes) = apply(&server, &named).await;
         assert_eq!(status, 200, "{used}: {changes}");
-        assert_eq!(changes, "~ organization \"Default\": currency USD -> EUR");
+        let expected = "~ organization \"Default\": adopted, which the first start made\n\
+                        ~ organization \"Default\": currency USD -> EUR";
+        assert_eq!(changes, expected);
+        // From then on files find it by its name.
+        assert_eq!(apply(&server, DEFAULT).await, (200, String::new()));
     }
 }
 
@@ -259,7 +268,8 @@ async fn a_directory_nobody_has_open_is_asked_for_usage_too() {
         let metadata = open_metadata(&config).await.unwrap();
         let setup = Setup::parse(DEFAULT).unwrap();
         let stored = Stored::Closed(&config);
-        let applied = server::setup::apply::apply(&metadata, stored, &setup, Mode::DryRun, now);
+        let (who, mode) = (Authority::Server, Mode::DryRun);
+        let applied = server::setup::apply::apply(&metadata, stored, &setup, who, mode, now);
         let refusal = applied.await.err().map(|error| error.message);
         metadata.close().await;
         refusal
@@ -267,7 +277,7 @@ async fn a_directory_nobody_has_open_is_asked_for_usage_too() {
     assert_eq!(refusal(false).await, None);
     let refused = refusal(true).await.unwrap();
     assert!(
-        refused.ends_with("organizations or keys: give its id"),
+        refused.contains("has usage, organizations or keys: write `account: "),
         "{refused}"
     );
 }

@@ -7,7 +7,7 @@ use domain::tree::OrganizationKind;
 use metadata::{NewUser, Role, RoleAssignment, UserProfile};
 use reqwest::Method;
 use serde_json::{Value, json};
-use server::auth::{new_key, password};
+use server::auth::password;
 
 use crate::harness::{Answer, TestServer};
 
@@ -206,14 +206,19 @@ async fn everyone_of_the_example_in_the_docs_may_do_what_it_says() {
     let page = include_str!("../../../../docs/SETUP.md");
     let example = page.split("```yaml\n").nth(1).unwrap();
     let example = example.split("```").next().unwrap();
-    let key = new_key();
-    let body = json!({"setup": example,
-        "environment": {"ANN_PASSWORD": PASSWORD, "INGEST_KEY": key}});
+    let body = json!({"setup": example});
     let applied = server
         .post(server.token(), "/api/v1/setup", &body.to_string())
         .await;
     assert_eq!(applied.status, 200, "{}", applied.body);
-    let ann = server.session("ann", PASSWORD).await;
+    let made = applied.json();
+    let secret = |of: &str| {
+        let all = made["secrets"].as_array().unwrap();
+        let made = all.iter().find(|made| made["of"] == of).unwrap();
+        made["secret"].as_str().unwrap().to_owned()
+    };
+    let key = secret("key \"ingest\"");
+    let ann = server.session("ann", &secret("user \"ann\"")).await;
     assert_eq!(
         listed(&server, &ann).await,
         ["Express", "Regional", "Trial", "United"]

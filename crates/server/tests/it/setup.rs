@@ -8,6 +8,11 @@ use server::setup::SETUP_BYTES_MAX;
 
 use crate::harness::{Answer, TestServer, fold};
 
+mod account;
+mod billing;
+mod parts;
+mod texts;
+
 const FIRST: &str = "
 organizations:
   - name: United
@@ -84,19 +89,21 @@ async fn a_file_applied_twice_changes_nothing_the_second_time() {
     let planned = apply(&server, FIRST, true).await;
     let done = apply(&server, FIRST, false).await;
     assert_snapshot!(lines(&done), @r#"
-    + account with root "United"
+    ~ organization "Default": adopted, unused since the first start
+    ~ organization "Default": name "Default" -> "United"
+    ~ organization "United": aliases [] -> [UA]
     + organization "Express" (additional_production)
     + organization "Trial" (sandbox)
     + organization "Regional" (sub_organization)
     + meter "hours"
     + IPU rate of meter "hours": 0.16 since ever
-    ~ IPU rate of meter "hours": 0.2 since 2014-01-01T00:00:00Z
+    ~ IPU rate of meter "hours" since 2014-01-01T00:00:00Z: price 0.16 -> 0.2
     + money rate of meter "hours" for [id]: 2 tiers since ever
     + user "ann"
     ~ user "ann": owner of "United"
     + user "bob"
     ~ user "bob": analyst of "Trial"
-    + key "ingest" (writer)
+    + key "ingest" (writer of "United")
     "#);
     assert_eq!(
         planned["changes"].as_array().unwrap().len(),
@@ -123,10 +130,10 @@ async fn a_changed_file_changes_what_it_mentions_and_then_nothing() {
     let planned = apply(&server, SECOND, true).await;
     assert_snapshot!(lines(&planned), @r#"
     ~ organization "United": currency USD -> EUR
-    ~ organization "Regional" under "United" since 2013-01-01T00:00:00Z
-    ~ organization "Regional" under "Express" since 2013-02-01T00:00:00Z
-    ~ meter "hours" since ever
-    ~ IPU rate of meter "hours": 0.25 since 2014-01-01T00:00:00Z
+    ~ organization "Regional" since 2013-01-01T00:00:00Z: parent "Express" -> "United"
+    ~ organization "Regional" since 2013-02-01T00:00:00Z: parent "Express"
+    ~ meter "hours" since ever: name "Hours in the air" -> "Hours flown"
+    ~ IPU rate of meter "hours" since 2014-01-01T00:00:00Z: price 0.2 -> 0.25
     "#);
     let done = apply(&server, SECOND, false).await;
     assert_eq!(lines(&done), lines(&planned));
@@ -159,21 +166,26 @@ async fn a_file_that_breaks_a_rule_writes_nothing() {
         shown += &format!("{} {}\n", answer.status, detail.as_str().unwrap());
     }
     assert_snapshot!(fold(&shown), @r#"
-    400 organizations: an account has one root
+    400 the file declares nothing: expected organizations, users, keys, meters, rates
+      or partnerId
     400 organizations[0]: unknown field `knid`, expected one of `name`, `id`, `kind`,
-      `parent`, `since`, `realmId`, `aliases`, `billingPeriod`, `anchorDay`,
+      `parent`, `since`, `realmId`, `aliases`, `billing`, `billingPeriod`, `anchorDay`,
       `anchorMonth`, `currency`, `meteringEnabled`, `moves`, `organizations` at line 3
       column 5
     400 organization "B": an account has one root: nest it in its parent or give
       `parent`
     400 organization "A": the root has kind production and never moves
-    400 organization "C": a sub_organization may not lie under "B", a sub_organization
+    400 organization "C": a sub_organization may not lie under "B", a sub_organization:
+      a production holds additional_production, sandbox and sub_organization, an
+      additional_production or sandbox holds sub_organization, a sub_organization holds
+      none
     400 organization "A": another organization of the file is also called "A"
-    400 user "u": the file declares no organization "X"
+    400 user "u": no organization "X": the file declares none, and the account has none
+      of that name, id or alias
     400 user "u": a password has 8 to 255 characters, this one 5
     400 user "u": "king" is no role: expected owner, operator, writer, analyst
     400 user "u": the environment has no variable NOT_SET
-    400 rate of meter "m": the file declares no such meter
+    400 rate of meter "m": neither the file nor the account has a meter with this slug
     400 meter "m": valueProperty says what is read, and COUNT has none
     400 entitlements: no entitlement can be declared yet: leave the field out
     400 organizations[0]: "soon" is no instant: expected 2013-02-01 or
@@ -185,12 +197,12 @@ async fn a_file_that_breaks_a_rule_writes_nothing() {
 }
 
 #[tokio::test]
-async fn only_a_server_administrator_applies() {
+async fn nobody_below_an_owner_applies() {
     let server = TestServer::start().await;
     let path = "/api/v1/setup";
     let body = json!({"setup": FIRST}).to_string();
-    let owner = server.key(server.root().await, Role::Owner).await;
-    assert_eq!(server.post(&owner, path, &body).await.status, 403);
+    let operator = server.key(server.root().await, Role::Operator).await;
+    assert_eq!(server.post(&operator, path, &body).await.status, 403);
     let without = server.request(Method::POST, path).body(body);
     assert_eq!(Answer::of(without).await.status, 401);
 }

@@ -1,14 +1,16 @@
 //! The journal's part of a verification.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Report, is_conserved};
 use crate::disk::Disk;
 use crate::error::Result;
+use crate::flush::counted_as;
 use crate::identity::Identity;
 use crate::journal::frame::decode_body;
 use crate::journal::recovery::{Cut, FrameRead, Replayed, replay};
-use crate::manifest::Manifest;
+use crate::manifest::{Counters, Manifest};
 use crate::shared::{Folders, add};
 
 /// Reads all frames, and counts rows and counters up to the journal's end; gives bad ends that the
@@ -41,6 +43,31 @@ pub(super) fn check(
     }
 }
 
+/// The counters of the manifest and of every frame since.
+pub(super) fn counters(
+    disk: &Arc<dyn Disk>,
+    folders: &Folders,
+    identity: &Identity,
+    manifest: &Manifest,
+) -> Result<BTreeMap<String, Counters>> {
+    let mut counted = manifest.counters.clone();
+    let (from, first) = (manifest.journal_from, manifest.flushed_through + 1);
+    let replayed = replay(disk, &folders.journal, identity, from, first, |frame| {
+        let counters = decode_body(&frame.header, frame.body, |_| ());
+        for (organization, counts) in counters.ok_or("the frame's body cannot be read")? {
+            add(
+                counted.entry(counted_as(organization)).or_default(),
+                &counts,
+            );
+        }
+        Ok(())
+    })?;
+    match replayed {
+        Replayed::Complete(_) => Ok(counted),
+        Replayed::Damaged(error) => Err(error),
+    }
+}
+
 fn check_frame(frame: &FrameRead<'_>, report: &mut Report) -> Result<(), String> {
     let (mut fresh, mut conflicting) = (0, 0);
     let counters = decode_body(&frame.header, frame.body, |read| {
@@ -50,7 +77,7 @@ fn check_frame(frame: &FrameRead<'_>, report: &mut Report) -> Result<(), String>
         }
     });
     let counters = counters.ok_or("the frame's body cannot be read")?;
-    let mut sum = crate::manifest::Counters::default();
+    let mut sum = Counters::default();
     for (_, counts) in &counters {
         add(&mut sum, counts);
         add(&mut report.counters, counts);

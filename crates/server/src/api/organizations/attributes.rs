@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::api::field::Field;
 use crate::error::{ApiError, ApiResult, Code};
-use crate::setup::check::fields;
+use crate::setup::check::{OwnAnchor, fields};
 
 /// Attributes; what is left out stays or takes its default.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -24,12 +24,19 @@ pub(super) struct AttributesIn {
     partner_id: Field<String>,
     /// All its other names.
     pub(super) aliases: Option<Vec<String>>,
-    /// `monthly` or `annual`.
-    billing_period: Option<String>,
-    /// 1 to 31.
-    anchor_day: Option<u8>,
-    /// 1 to 12.
-    anchor_month: Option<u8>,
+    /// `monthly` or `annual`; null, or left out of a new organization, for its parent's at each
+    /// time.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    billing_period: Field<String>,
+    /// 1 to 31; null for the parent's.
+    #[serde(default)]
+    #[schema(value_type = Option<u8>)]
+    anchor_day: Field<u8>,
+    /// 1 to 12; null for the parent's.
+    #[serde(default)]
+    #[schema(value_type = Option<u8>)]
+    anchor_month: Field<u8>,
     /// ISO 4217 code.
     currency: Option<String>,
     /// Whether the metering family is open to it.
@@ -43,18 +50,37 @@ impl AttributesIn {
         mut attributes: OrganizationAttributes,
     ) -> ApiResult<OrganizationAttributes> {
         self.check().map_err(ApiError::invalid)?;
-        if let Some(word) = &self.billing_period {
-            attributes.anchor.period = fields::billing_period(word).map_err(ApiError::invalid)?;
-        }
+        self.put_anchor(&mut attributes)?;
         attributes.name = self.name.clone().unwrap_or(attributes.name);
         attributes.realm_id = self.realm_id.clone().over(attributes.realm_id);
         attributes.partner_id = self.partner_id.clone().over(attributes.partner_id);
-        attributes.anchor.day = self.anchor_day.unwrap_or(attributes.anchor.day);
-        attributes.anchor.month = self.anchor_month.unwrap_or(attributes.anchor.month);
         attributes.currency = self.currency.clone().unwrap_or(attributes.currency);
         let enabled = self.metering_enabled;
         attributes.metering_enabled = enabled.unwrap_or(attributes.metering_enabled);
         Ok(attributes)
+    }
+
+    /// Leaves out parts of the anchor that are sent as they are: whoever may not change them may
+    /// send them.
+    pub(super) fn leave_out_same(&mut self, now: &OrganizationAttributes) {
+        let (anchor, inherited) = (now.anchor, now.inherited);
+        leave_out(
+            &mut self.billing_period,
+            &anchor.period.as_str().to_owned(),
+            inherited.period,
+        );
+        leave_out(&mut self.anchor_day, &anchor.day, inherited.day);
+        leave_out(&mut self.anchor_month, &anchor.month, inherited.month);
+    }
+
+    fn put_anchor(&self, attributes: &mut OrganizationAttributes) -> ApiResult<()> {
+        let (anchor, inherited) = (&mut attributes.anchor, &mut attributes.inherited);
+        if let Some(word) = put(&self.billing_period, &mut inherited.period) {
+            anchor.period = fields::billing_period(word).map_err(ApiError::invalid)?;
+        }
+        anchor.day = *put(&self.anchor_day, &mut inherited.day).unwrap_or(&anchor.day);
+        anchor.month = *put(&self.anchor_month, &mut inherited.month).unwrap_or(&anchor.month);
+        Ok(())
     }
 
     fn check(&self) -> Result<(), String> {
@@ -64,9 +90,31 @@ impl AttributesIn {
         }
         self.name.as_deref().map_or(Ok(()), fields::name)?;
         self.aliases.as_deref().map_or(Ok(()), fields::aliases)?;
-        self.anchor_day.map_or(Ok(()), fields::anchor_day)?;
-        self.anchor_month.map_or(Ok(()), fields::anchor_month)?;
+        let (day, month) = (self.anchor_day.value(), self.anchor_month.value());
+        day.copied().map_or(Ok(()), fields::anchor_day)?;
+        month.copied().map_or(Ok(()), fields::anchor_month)?;
         self.currency.as_deref().map_or(Ok(()), fields::currency)
+    }
+}
+
+/// The value sent for a part of the anchor; notes whether the part is the parent's from now on.
+fn put<'f, T>(sent: &'f Field<T>, is_inherited: &mut bool) -> Option<&'f T> {
+    *is_inherited = match sent {
+        Field::Absent => *is_inherited,
+        Field::Null => true,
+        Field::Value(_) => false,
+    };
+    sent.value()
+}
+
+fn leave_out<T: PartialEq>(sent: &mut Field<T>, now: &T, is_inherited: bool) {
+    let is_same = match sent {
+        Field::Value(value) => value == now,
+        Field::Null => is_inherited,
+        Field::Absent => true,
+    };
+    if is_same {
+        *sent = Field::Absent;
     }
 }
 
@@ -75,15 +123,16 @@ pub(super) fn keeps_billing(
     before: &OrganizationAttributes,
     after: &OrganizationAttributes,
 ) -> ApiResult<()> {
+    let (own_before, own_after) = (OwnAnchor::of(before), OwnAnchor::of(after));
     let is_changed = [
         (
             "meteringEnabled",
             before.metering_enabled != after.metering_enabled,
         ),
         ("currency", before.currency != after.currency),
-        ("billingPeriod", before.anchor.period != after.anchor.period),
-        ("anchorDay", before.anchor.day != after.anchor.day),
-        ("anchorMonth", before.anchor.month != after.anchor.month),
+        ("billingPeriod", own_before.period != own_after.period),
+        ("anchorDay", own_before.day != own_after.day),
+        ("anchorMonth", own_before.month != own_after.month),
     ];
     let changed = is_changed.into_iter().find(|(_, is_changed)| *is_changed);
     changed.map_or(Ok(()), |(field, _)| {

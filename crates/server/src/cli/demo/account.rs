@@ -14,6 +14,7 @@ use super::credentials::Credentials;
 use crate::app::App;
 use crate::config::Config;
 use crate::run;
+use crate::setup::Authority;
 use crate::setup::Setup;
 use crate::setup::apply::{Mode, apply};
 use crate::setup::stored::Stored;
@@ -67,7 +68,16 @@ pub(super) async fn declare(
         _ => None,
     })?;
     let metadata = run::open_metadata(config).await?;
-    let applied = apply(&metadata, Stored::Closed(config), &setup, Mode::Write, now).await;
+    let stored = Stored::Closed(config);
+    let applied = apply(
+        &metadata,
+        stored,
+        &setup,
+        Authority::Server,
+        Mode::Write,
+        now,
+    )
+    .await;
     metadata.close().await;
     let applied = applied.map_err(|error| anyhow::anyhow!(error.chain()))?;
     match applied.changes.len() {

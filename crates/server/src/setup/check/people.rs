@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use metadata::{Role, UserProfile};
 
 use super::{DeclaredKey, DeclaredUser, FirstPassword, Names, fields, refer, role};
+use crate::auth::credential::KEY_PREFIX;
 use crate::auth::{is_key, password};
+use crate::random::SECRET_CHARS;
 use crate::setup::SetupError;
 use crate::setup::form::{KeyForm, UserForm};
 
@@ -85,12 +87,9 @@ pub(super) fn keys(forms: &[KeyForm], names: &Names) -> Result<Vec<DeclaredKey>,
         if !seen.insert((organization, &form.name)) {
             return Err(refuse("the file declares this key twice"));
         }
-        if form
-            .secret
-            .as_ref()
-            .is_some_and(|secret| !secret.reveal().is_some_and(is_key))
-        {
-            return Err(refuse("a key is tp_ and 44 letters and digits"));
+        if let Some(secret) = &form.secret {
+            let given = secret.reveal().unwrap_or_default();
+            check_key(given).map_err(|message| refuse(&message))?;
         }
         declared.push(DeclaredKey {
             name: form.name.clone(),
@@ -100,4 +99,16 @@ pub(super) fn keys(forms: &[KeyForm], names: &Names) -> Result<Vec<DeclaredKey>,
         });
     }
     Ok(declared)
+}
+
+/// Refuses what has not the form of a key, without repeating it.
+fn check_key(given: &str) -> Result<(), String> {
+    if is_key(given) {
+        return Ok(());
+    }
+    let (has, all) = (given.chars().count(), KEY_PREFIX.len() + SECRET_CHARS);
+    Err(format!(
+        "secret has {has} characters: expected {KEY_PREFIX} and {SECRET_CHARS} letters and digits, \
+         {all} in all"
+    ))
 }

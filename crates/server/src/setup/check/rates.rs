@@ -1,31 +1,41 @@
 //! Rates of a setup file.
 
 use domain::limits::TIERS_MAX;
+use domain::meter::Meter;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
 use domain::rate::{RateKind, Tier};
 
-use super::{DeclaredMeter, DeclaredOrganization, DeclaredRate, Names, fields, refer};
+use super::{DeclaredMeter, DeclaredRate, Names, fields, refer};
 use crate::setup::SetupError;
 use crate::setup::form::{RateForm, TierForm};
+
+/// What rates refer to.
+pub(super) struct Rated<'a> {
+    /// Organizations.
+    pub(super) names: &'a Names,
+    /// Currency of the root.
+    pub(super) currency: Option<&'a str>,
+    /// Meters of the file.
+    pub(super) meters: &'a [DeclaredMeter],
+    /// Live meters of the account.
+    pub(super) stored: &'a [Meter],
+}
 
 /// Checks every version; those of one meter, organization and kind follow each other in time.
 pub(super) fn check(
     forms: &[RateForm],
-    organizations: &[DeclaredOrganization],
-    names: &Names,
-    meters: &[DeclaredMeter],
+    rated: &Rated<'_>,
 ) -> Result<Vec<DeclaredRate>, SetupError> {
-    let root_currency = organizations[0].mentioned.currency.as_deref();
     let mut declared = Vec::with_capacity(forms.len());
     for form in forms {
         let place = format!("rate of meter {:?}", form.meter);
         let organization = match &form.organization {
-            Some(text) => Some(refer(names, &place, Some(text))?),
+            Some(text) => Some(refer(rated.names, &place, Some(text))?),
             None => None,
         };
-        let rate = rate(form, organization, root_currency, meters)
-            .map_err(|message| SetupError::rule(place, message))?;
+        let rate =
+            rate(form, organization, rated).map_err(|message| SetupError::rule(place, message))?;
         declared.push(rate);
     }
     declared.sort_by(|left, right| key(left).cmp(&key(right)));
@@ -65,22 +75,9 @@ fn cut_at_successors(declared: &mut [DeclaredRate]) -> Result<(), SetupError> {
 fn rate(
     form: &RateForm,
     organization: Option<usize>,
-    root_currency: Option<&str>,
-    meters: &[DeclaredMeter],
+    rated: &Rated<'_>,
 ) -> Result<DeclaredRate, String> {
-    let mut versions = meters
-        .iter()
-        .filter(|meter| meter.version.slug == form.meter)
-        .peekable();
-    if versions.peek().is_none() {
-        return Err("the file declares no such meter".to_owned());
-    }
-    if let Some(meter) = versions.find(|meter| !meter.version.rule.aggregation.is_rateable()) {
-        let aggregation = meter.version.rule.aggregation;
-        return Err(format!(
-            "a meter that folds by {aggregation:?} cannot be rated"
-        ));
-    }
+    can_be_rated(&form.meter, rated)?;
     let valid = TimeRange {
         start: form.since.map(|since| since.0),
         end: form.until.map(|until| until.0),
@@ -109,8 +106,29 @@ fn rate(
         list_price: form.list_price,
         subscription_id: form.subscription_id.clone(),
         charge_number: form.charge_number.clone(),
-        currency: currency(form.kind, form.currency.as_deref().or(root_currency), form)?,
+        currency: currency(form.kind, form.currency.as_deref().or(rated.currency), form)?,
     })
+}
+
+/// Refuses a slug that neither the file nor the account has a meter for that adds up.
+fn can_be_rated(slug: &str, rated: &Rated<'_>) -> Result<(), String> {
+    let declared = rated.meters.iter().map(|meter| &meter.version);
+    let declared: Vec<_> = declared.filter(|meter| meter.slug == slug).collect();
+    let stored = rated.stored.iter().filter(|meter| meter.slug == slug);
+    let versions = match declared.as_slice() {
+        [] => stored.collect(),
+        _ => declared,
+    };
+    if versions.is_empty() {
+        return Err("neither the file nor the account has a meter with this slug".to_owned());
+    }
+    let mut aggregations = versions.iter().map(|meter| meter.rule.aggregation);
+    match aggregations.find(|aggregation| !aggregation.is_rateable()) {
+        Some(aggregation) => Err(format!(
+            "a meter that folds by {aggregation:?} cannot be rated"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The price of one tier, or tiers that ascend to an open end.

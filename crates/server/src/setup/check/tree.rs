@@ -6,9 +6,9 @@ use domain::Timestamp;
 use domain::limits::ORGANIZATIONS_MAX;
 use domain::tree::OrganizationKind;
 
-use super::{DeclaredOrganization, Mentioned, Names, fields, refer};
+use super::{DeclaredOrganization, Mentioned, Names, billing, fields, refer};
 use crate::setup::SetupError;
-use crate::setup::form::OrganizationForm;
+use crate::setup::form::{OrganizationForm, Origin};
 
 /// An organization of the file and the index of the one it is nested in.
 type Flat<'a> = (&'a OrganizationForm, Option<usize>);
@@ -56,7 +56,12 @@ fn flatten(forms: &[OrganizationForm]) -> Result<Vec<Flat<'_>>, SetupError> {
 /// Puts the root first and tells when there is not exactly one.
 fn sort(flat: Vec<Flat<'_>>) -> Result<Vec<Flat<'_>>, SetupError> {
     let is_root = |(form, nested_in): &Flat<'_>| nested_in.is_none() && form.parent.is_none();
-    let roots: Vec<_> = flat.iter().filter(|entry| is_root(entry)).collect();
+    let first = flat.first().map(|(form, _)| std::ptr::from_ref(*form));
+    let is_meant = |(form, _): &&Flat<'_>| {
+        form.origin != Origin::Stored || first == Some(std::ptr::from_ref(*form))
+    };
+    let roots = flat.iter().filter(|entry| is_root(entry));
+    let roots: Vec<_> = roots.filter(is_meant).collect();
     match roots.as_slice() {
         [] => Err(SetupError::rule("organizations", "an account has one root")),
         [_] if is_root(&flat[0]) => Ok(flat),
@@ -76,11 +81,11 @@ fn index(flat: &[Flat<'_>]) -> Result<Names, SetupError> {
     let mut names = Names::new();
     for (position, (form, _)) in flat.iter().enumerate() {
         let id = form.id.map(|id| id.to_string());
-        let own: HashSet<&String> = [&form.name]
-            .into_iter()
-            .chain(&id)
-            .chain(form.aliases.iter().flatten())
-            .collect();
+        let is_written = form.origin != Origin::Stored;
+        let name = [&form.name].into_iter().filter(|_| is_written);
+        let id = id.iter().filter(|_| is_written);
+        let aliases = form.aliases.iter().flatten();
+        let own: HashSet<&String> = name.chain(id).chain(aliases).collect();
         for name in own {
             if names.insert(name.clone(), position).is_some() {
                 let message = format!("another organization of the file is also called {name:?}");
@@ -108,15 +113,17 @@ fn organization(
     position: usize,
     names: &Names,
 ) -> Result<DeclaredOrganization, SetupError> {
-    let mentioned = mentioned(form).map_err(|message| SetupError::rule(place(form), message))?;
+    let refuse = |message: String| SetupError::rule(place(form), message);
+    let (anchor, billing) = billing::check(form).map_err(refuse)?;
+    let mut mentioned = mentioned(form).map_err(refuse)?;
+    mentioned.anchor = anchor;
     let is_root = position == 0;
-    let default = if is_root {
-        OrganizationKind::Production
-    } else {
-        OrganizationKind::SubOrganization
-    };
+    if is_root && form.since.is_some() {
+        let message = "since says when an organization came under its parent, and a root has none";
+        return Err(refuse(message.to_owned()));
+    }
     let mut parents = Vec::new();
-    if !is_root {
+    if !is_root && form.origin == Origin::Written {
         let parent = match nested_in {
             Some(parent) => parent,
             None => refer(names, &place(form), form.parent.as_ref())?,
@@ -130,33 +137,36 @@ fn organization(
     Ok(DeclaredOrganization {
         name: form.name.clone(),
         id: form.id,
-        kind: form.kind.unwrap_or(default),
+        origin: form.origin,
+        kind: form.kind,
         parents,
         mentioned,
-        aliases: form.aliases.clone(),
+        billing,
+        aliases: form
+            .aliases
+            .clone()
+            .filter(|_| form.origin != Origin::Stored),
     })
 }
 
 fn mentioned(form: &OrganizationForm) -> Result<Mentioned, String> {
+    if form.origin == Origin::Stored {
+        return Ok(Mentioned::default());
+    }
     fields::name(&form.name)?;
     form.aliases.as_deref().map_or(Ok(()), fields::aliases)?;
     form.realm_id.as_deref().map_or(Ok(()), fields::realm)?;
-    form.anchor_day.map_or(Ok(()), fields::anchor_day)?;
-    form.anchor_month.map_or(Ok(()), fields::anchor_month)?;
     form.currency.as_deref().map_or(Ok(()), fields::currency)?;
-    let period = form.billing_period.as_deref().map(fields::billing_period);
     Ok(Mentioned {
         realm_id: form.realm_id.clone(),
-        partner_id: None,
-        period: period.transpose()?,
-        anchor_day: form.anchor_day,
-        anchor_month: form.anchor_month,
         currency: form.currency.clone(),
         metering_enabled: form.metering_enabled,
+        ..Mentioned::default()
     })
 }
 
-/// Checks one organization's place under each of its parents.
+/// Checks when one organization lies under each of its parents; the kinds are compared once those
+/// of stored ones are known.
 fn check_edges(
     organization: &DeclaredOrganization,
     all: &[DeclaredOrganization],
@@ -166,21 +176,12 @@ fn check_edges(
         Err(SetupError::rule(place, message))
     };
     let is_root = std::ptr::eq(organization, &raw const all[0]);
-    if is_root
-        && (organization.kind != OrganizationKind::Production || !organization.parents.is_empty())
-    {
+    let kind = organization.kind.unwrap_or(OrganizationKind::Production);
+    if is_root && (kind != OrganizationKind::Production || !organization.parents.is_empty()) {
         return refuse("the root has kind production and never moves".to_owned());
     }
     for (parent, since) in &organization.parents {
         let above = &all[*parent];
-        if !above.kind.may_hold(organization.kind) {
-            return refuse(format!(
-                "a {} may not lie under {:?}, a {}",
-                organization.kind.as_str(),
-                above.name,
-                above.kind.as_str()
-            ));
-        }
         if !exists_at(above, *since) {
             return refuse(format!(
                 "{:?} is under no parent yet at that time",

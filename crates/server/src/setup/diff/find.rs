@@ -11,6 +11,7 @@ use metadata::{ControlSnapshot, SnapshotOrganization};
 use super::Present;
 use super::organizations::Places;
 use crate::setup::SetupError;
+use crate::setup::account::TakeOver;
 use crate::setup::check::{Declared, DeclaredOrganization};
 
 /// Finds stored organizations.
@@ -43,20 +44,28 @@ impl<'a> Finder<'a> {
             None => self.by_name(snapshot, declared),
         };
         match found {
-            Some(stored) if stored.archived_at.is_some() => refuse(declared, "it is archived"),
-            Some(stored) if stored.kind != declared.kind => {
+            Some(SnapshotOrganization {
+                archived_at: Some(at),
+                id,
+                ..
+            }) => {
+                let message = format!(
+                    "{id} was archived at {at} and takes nothing new: leave it out of the file, or \
+                     leave out its id to have a new one made"
+                );
+                refuse(declared, &message)
+            }
+            Some(stored) if declared.kind.is_some_and(|kind| kind != stored.kind) => {
                 let kind = stored.kind.as_str();
-                refuse(
-                    declared,
-                    &format!("it is a {kind}, and a kind never changes"),
-                )
+                let message = format!("it is a {kind}, and a kind never changes: leave kind out");
+                refuse(declared, &message)
             }
             found => Ok(found),
         }
     }
 
     /// What files made under this name and nobody archived since; of an account named by its id
-    /// the root, when it is called so.
+    /// the root, when it is called so; of one the file takes over from the first start the root.
     fn by_name(
         &self,
         snapshot: &'a ControlSnapshot,
@@ -69,20 +78,27 @@ impl<'a> Finder<'a> {
         let is_root = std::ptr::eq(declared, &raw const self.declared.organizations[0]);
         let root = || {
             let root = snapshot.organization(snapshot.root());
-            let is_named = is_root && self.declared.id.is_some();
-            root.filter(|root| is_named && root.newest().name == declared.name)
+            let is_named = self.declared.id.is_some();
+            let is_taken_over = self.present.takes_over == Some(TakeOver::Unused);
+            let is_called =
+                |root: &&SnapshotOrganization| is_named && root.newest().name == declared.name;
+            root.filter(|root| is_root && (is_taken_over || is_called(root)))
         };
         made.filter(is_live).or_else(root)
     }
 }
 
 /// Stored organizations that the file does not declare, by parent and name.
-pub(super) struct Siblings<'a>(HashMap<(OrganizationId, &'a str), OrganizationId>);
+pub(super) struct Siblings<'a> {
+    present: &'a Present,
+    named: HashMap<(OrganizationId, &'a str), OrganizationId>,
+}
 
 impl<'a> Siblings<'a> {
     pub(super) fn new(present: &'a Present, places: &Places) -> Self {
         let Some(snapshot) = &present.snapshot else {
-            return Self(HashMap::new());
+            let named = HashMap::new();
+            return Self { present, named };
         };
         let declared: HashSet<_> = places.iter().collect();
         let edges = snapshot.edges().iter();
@@ -93,7 +109,8 @@ impl<'a> Siblings<'a> {
             let key = (edge.parent, child.newest().name.as_str());
             child.archived_at.is_none().then_some((key, child.id))
         });
-        Self(named.collect())
+        let named = named.collect();
+        Self { present, named }
     }
 
     /// Refuses a new or changed name that another organization under the parent has already.
@@ -109,15 +126,29 @@ impl<'a> Siblings<'a> {
         let Some((parent, _)) = declared.parents.last() else {
             return Ok(());
         };
-        match self.0.get(&(places[*parent], declared.name.as_str())) {
+        match self.named.get(&(places[*parent], declared.name.as_str())) {
             None => Ok(()),
             Some(other) => {
                 let message = format!(
-                    "{other} under the same parent has this name, and no setup file made it \
-                     under that name: give it as id, or rename one of the two"
+                    "{other} under the same parent has this name, and {}: write `id: {other}` to \
+                     declare that one, or rename or archive it to have another one made",
+                    self.why(declared)
                 );
                 refuse(declared, &message)
             }
+        }
+    }
+
+    /// Why the one that has the name is not the declared one.
+    fn why(&self, declared: &DeclaredOrganization) -> String {
+        let made = self.present.declared.get(&declared.name);
+        let snapshot = self.present.snapshot.as_ref();
+        let made = made.and_then(|id| snapshot?.organization(*id));
+        match made.and_then(|made| Some((made.id, made.archived_at?))) {
+            Some((id, at)) => {
+                format!("the one that setup files made under it, {id}, was archived at {at}")
+            }
+            None => "no setup file made it under that name".to_owned(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Edits of users and keys.
 
-use domain::ids::UserId;
+use domain::ids::{OrganizationId, UserId};
 use metadata::{KeyState, RoleAssignment, UserProfile};
 
 use super::organizations::Places;
@@ -18,17 +18,19 @@ pub(super) fn users(
     for user in &declared.users {
         let organization = places[user.organization];
         let id = match present.users.get(&user.name) {
-            Some((stored, _)) if stored.organization != organization => {
-                let message = "a user of this name belongs to another organization";
+            Some((stored, _)) if moved(present, places, stored.organization) != organization => {
+                let message = "a user of this name belongs to another organization: give the user \
+                               another name, or the organization it belongs to";
                 return Err(SetupError::rule(format!("user {:?}", user.name), message));
             }
             Some((stored, _)) => {
-                let mentions_profile = user.profile != UserProfile::default();
-                if mentions_profile && stored.profile != user.profile {
+                let after = mentioned(&user.profile, &stored.profile);
+                if stored.profile != after {
                     edits.push(Edit::PutProfile {
                         id: stored.id,
                         name: user.name.clone(),
-                        profile: user.profile.clone(),
+                        before: stored.profile.clone(),
+                        after,
                     });
                 }
                 stored.id
@@ -50,6 +52,37 @@ pub(super) fn users(
     Ok(())
 }
 
+/// A profile with what the file mentions of it; the rest stays.
+fn mentioned(declared: &UserProfile, stored: &UserProfile) -> UserProfile {
+    let text = |declared: &String, stored: &String| {
+        let text = if declared.is_empty() {
+            stored
+        } else {
+            declared
+        };
+        text.clone()
+    };
+    let emails = if declared.emails.is_empty() {
+        &stored.emails
+    } else {
+        &declared.emails
+    };
+    UserProfile {
+        first_name: text(&declared.first_name, &stored.first_name),
+        last_name: text(&declared.last_name, &stored.last_name),
+        emails: emails.clone(),
+    }
+}
+
+/// Where what belongs to an organization is once the file is applied: users and roles of an
+/// account that is replaced go over to the new root.
+fn moved(present: &Present, places: &Places, organization: OrganizationId) -> OrganizationId {
+    match present.replaces {
+        Some(old) if old.root == organization => places[0],
+        _ => organization,
+    }
+}
+
 fn roles(
     declared: &Declared,
     user: &DeclaredUser,
@@ -68,7 +101,12 @@ fn roles(
             organization: places[*organization],
             role: *role,
         };
-        if !held.unwrap_or_default().contains(&assignment) {
+        let mut held = held.unwrap_or_default().iter();
+        let holds = |one: &RoleAssignment| {
+            let organization = moved(present, places, one.organization);
+            organization == assignment.organization && one.role == assignment.role
+        };
+        if !held.any(holds) {
             edits.push(Edit::GiveRole {
                 user: user.name.clone(),
                 organization: declared.organizations[*organization].name.clone(),
@@ -101,6 +139,7 @@ pub(super) fn keys(
             None => edits.push(Edit::CreateKey {
                 name: key.name.clone(),
                 organization,
+                organization_name: declared.organizations[key.organization].name.clone(),
                 role: key.role,
                 secret: key.secret.clone(),
             }),

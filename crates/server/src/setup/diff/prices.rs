@@ -8,7 +8,7 @@ use domain::rate::{Rate, RateKind};
 use metadata::ControlSnapshot;
 
 use super::organizations::Places;
-use super::{Edit, Present, rewritten, text};
+use super::{Edit, Present, ended, holding, rewritten, text};
 use crate::setup::SetupError;
 use crate::setup::check::{Declared, DeclaredMeter, DeclaredRate};
 
@@ -25,7 +25,7 @@ pub(super) fn meters(
     for meter in &declared.meters {
         by_slug.entry(&meter.version.slug).or_default().push(meter);
     }
-    let mut ids = Meters::new();
+    let mut ids = stored_ids(declared, present)?;
     for (slug, versions) in by_slug {
         let stored = find(present, slug, &versions)?;
         let wanted = versions.iter().find_map(|version| version.id);
@@ -38,18 +38,43 @@ pub(super) fn meters(
                 ..version.version.clone()
             })
             .collect();
-        for (index, meter) in rewritten(&stored, &versions).iter().enumerate() {
-            let is_new = stored.is_empty() && index == 0;
-            let edit = if is_new {
-                Edit::CreateMeter
-            } else {
-                Edit::PutMeter
-            };
-            edits.push(edit(meter.clone()));
-        }
+        put_meter(slug, &stored, &versions, edits);
         ids.insert(slug.to_owned(), id);
     }
     Ok(ids)
+}
+
+/// Ids of the meters that are stored, where rates may be of one the file does not declare.
+fn stored_ids(declared: &Declared, present: &Present) -> Result<Meters, SetupError> {
+    let Some(snapshot) = present
+        .snapshot
+        .as_ref()
+        .filter(|_| !declared.rates.is_empty())
+    else {
+        return Ok(Meters::new());
+    };
+    let live = snapshot.live_meters()?;
+    Ok(live.map(|meter| (meter.slug.clone(), meter.id)).collect())
+}
+
+fn put_meter(slug: &str, stored: &[Meter], versions: &[Meter], edits: &mut Vec<Edit>) {
+    let start = |meter: &Meter| meter.valid.start;
+    let changed = rewritten(stored, versions);
+    let mut previous: Option<&Meter> = None;
+    for meter in changed {
+        edits.push(match holding(stored, start(meter), start).or(previous) {
+            None => Edit::CreateMeter(meter.clone()),
+            Some(before) => Edit::PutMeter {
+                before: Box::new(before.clone()),
+                after: Box::new(meter.clone()),
+            },
+        });
+        previous = Some(meter);
+    }
+    edits.extend(ended(stored, changed, start).into_iter().map(|since| {
+        let of = format!("meter {slug:?}");
+        Edit::EndVersion { of, since }
+    }));
 }
 
 /// The stored versions of a declared meter; none when it is new.
@@ -109,17 +134,47 @@ pub(super) fn rates(
             None => RateId::from_random(draw()),
         };
         let versions: Vec<Rate> = versions.iter().map(|rate| stamp(rate, id, key)).collect();
-        for (index, rate) in rewritten(&stored, &versions).iter().enumerate() {
+        for rate in rewritten(&stored, &versions) {
             refuse_ignored_terms(rate, &stored, slug)?;
-            let (meter, rate) = (slug.clone(), rate.clone());
-            edits.push(if stored.is_empty() && index == 0 {
-                Edit::CreateRate { meter, rate }
-            } else {
-                Edit::PutRate { meter, rate }
-            });
         }
+        put_rate(slug, &stored, &versions, edits);
     }
     Ok(())
+}
+
+fn put_rate(slug: &str, stored: &[Rate], versions: &[Rate], edits: &mut Vec<Edit>) {
+    let start = |rate: &Rate| rate.valid.start;
+    let changed = rewritten(stored, versions);
+    let mut previous: Option<&Rate> = None;
+    for rate in changed {
+        let meter = slug.to_owned();
+        edits.push(match holding(stored, start(rate), start).or(previous) {
+            None => Edit::CreateRate {
+                meter,
+                rate: rate.clone(),
+            },
+            Some(before) => Edit::PutRate {
+                meter,
+                before: Box::new(follower(before, rate)),
+                after: Box::new(rate.clone()),
+            },
+        });
+        previous = Some(rate);
+    }
+    let of = changed.first().map(|rate| text::rate_of(slug, rate));
+    edits.extend(ended(stored, changed, start).into_iter().map(|since| {
+        let of = of.clone().unwrap_or_default();
+        Edit::EndVersion { of, since }
+    }));
+}
+
+/// A rate to compare another with: one before it ends where the other starts, which is no change.
+fn follower(before: &Rate, rate: &Rate) -> Rate {
+    let mut before = before.clone();
+    if before.valid.start != rate.valid.start {
+        before.valid.end = None;
+    }
+    before
 }
 
 /// Refuses a version with terms that its kind ignores, unless it is stored with them already.
@@ -147,7 +202,8 @@ pub(super) fn ignored_terms(present: &Present, edits: &[Edit]) -> Result<Vec<Str
     let written: Vec<_> = edits
         .iter()
         .filter_map(|edit| match edit {
-            Edit::CreateRate { meter, rate } | Edit::PutRate { meter, rate } => Some((meter, rate)),
+            Edit::CreateRate { meter, rate } => Some((meter, rate)),
+            Edit::PutRate { meter, after, .. } => Some((meter, &**after)),
             _ => None,
         })
         .collect();

@@ -1,4 +1,7 @@
-//! Edits as lines for people: `+` creates, `~` changes.
+//! Edits as lines for people: `+` creates, `~` changes, `-` ends. A change names every field with
+//! the value it had and the one it gets; one that changes no field has no line.
+
+mod fields;
 
 use std::fmt;
 
@@ -7,54 +10,60 @@ use domain::rate::{Rate, RateKind};
 use metadata::OrganizationAttributes;
 
 use super::Edit;
+use crate::setup::account::TakeOver;
+use fields::changed;
 
 impl fmt::Display for Edit {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreateAccount(new) => {
-                write!(out, "+ account with root {:?}", new.root.attributes.name)
+            Self::CreateAccount { new, replaces, .. } => {
+                write!(out, "+ account with root {:?}", new.root.attributes.name)?;
+                match replaces {
+                    Some((old, name)) => write!(
+                        out,
+                        ", in place of account {} with root {name:?}, unused since the first start",
+                        old.id
+                    ),
+                    None => Ok(()),
+                }
             }
             Self::CreateOrganization(new) => {
                 let (name, kind) = (&new.attributes.name, new.kind.as_str());
                 write!(out, "+ organization {name:?} ({kind})")
             }
-            Self::AdoptRoot { name, .. } => {
-                write!(
-                    out,
-                    "~ organization {name:?}: adopted, unused since the first start"
-                )
-            }
-            Self::PutOrganization { before, after, .. } => {
-                write!(out, "~ organization {:?}: ", before.name)?;
-                out.write_str(&changed(before, after).join(", "))
-            }
-            Self::PutAliases { name, aliases, .. } => {
-                write!(
-                    out,
-                    "~ organization {name:?}: aliases {}",
-                    aliases.join(", ")
-                )
+            Self::AdoptRoot {
+                before, takes_over, ..
+            } => {
+                let how = match takes_over {
+                    TakeOver::Unused => "unused since the first start",
+                    TakeOver::Used => "which the first start made",
+                };
+                write!(out, "~ organization {before:?}: adopted, {how}")
             }
             Self::MoveOrganization {
-                name,
-                parent_name,
-                at,
-                ..
+                name, names, at, ..
             } => {
+                let (before, after) = names;
+                if before.as_ref() == Some(after) {
+                    return Ok(());
+                }
+                let before = before.as_ref().map(|before| format!("{before:?} -> "));
+                let (before, since) = (before.unwrap_or_default(), since(*at));
                 write!(
                     out,
-                    "~ organization {name:?} under {parent_name:?} {}",
-                    since(*at)
+                    "~ organization {name:?} {since}: parent {before}{after:?}"
                 )
             }
             Self::CreateMeter(meter) => write!(out, "+ meter {:?}", meter.slug),
-            Self::PutMeter(meter) => {
-                write!(out, "~ meter {:?} {}", meter.slug, since(meter.valid.start))
-            }
             Self::CreateRate { meter, rate } => write!(out, "+ {}", spell(meter, rate)),
-            Self::PutRate { meter, rate } => write!(out, "~ {}", spell(meter, rate)),
+            Self::EndVersion { of, since: start } => {
+                write!(
+                    out,
+                    "- {of} {}: what holds before it goes on",
+                    since(*start)
+                )
+            }
             Self::CreateUser { name, .. } => write!(out, "+ user {name:?}"),
-            Self::PutProfile { name, .. } => write!(out, "~ user {name:?}: names, addresses"),
             Self::GiveRole {
                 user,
                 organization,
@@ -63,18 +72,82 @@ impl fmt::Display for Edit {
                 let role = assignment.role.as_str();
                 write!(out, "~ user {user:?}: {role} of {organization:?}")
             }
-            Self::CreateKey { name, role, .. } => {
-                write!(out, "+ key {name:?} ({})", role.as_str())
+            Self::CreateKey {
+                name,
+                organization_name,
+                role,
+                ..
+            } => {
+                let role = role.as_str();
+                write!(out, "+ key {name:?} ({role} of {organization_name:?})")
             }
+            _ => self.write_change(out),
         }
     }
 }
 
-fn since(start: Option<Timestamp>) -> String {
+impl Edit {
+    /// Writes what changes fields; nothing where none does.
+    fn write_change(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (of, fields) = match self {
+            Self::PutOrganization { before, after, .. } => {
+                let of = format!("organization {:?}", before.name);
+                (of, changed(before, after))
+            }
+            Self::PutBilling {
+                name,
+                since: start,
+                before,
+                own,
+                ..
+            } => {
+                let mut after: OrganizationAttributes = before.clone();
+                own.replace(&mut after);
+                let of = format!("organization {name:?} {}", since(*start));
+                (of, changed(before, &after))
+            }
+            Self::PutAliases {
+                name,
+                before,
+                aliases,
+                ..
+            } => {
+                let of = format!("organization {name:?}");
+                (of, vec![fields::aliases(before, aliases)])
+            }
+            Self::PutMeter { before, after } => {
+                let of = format!("meter {:?} {}", after.slug, since(after.valid.start));
+                (of, changed(&**before, &**after))
+            }
+            Self::PutRate {
+                meter,
+                before,
+                after,
+            } => {
+                let of = format!("{} {}", rate_of(meter, after), since(after.valid.start));
+                (of, changed(&**before, &**after))
+            }
+            Self::PutProfile {
+                name,
+                before,
+                after,
+                ..
+            } => (format!("user {name:?}"), changed(before, after)),
+            _ => return Ok(()),
+        };
+        if fields.is_empty() {
+            return Ok(());
+        }
+        write!(out, "~ {of}: {}", fields.join(", "))
+    }
+}
+
+pub(super) fn since(start: Option<Timestamp>) -> String {
     start.map_or_else(|| "since ever".to_owned(), |start| format!("since {start}"))
 }
 
-pub(super) fn spell(meter: &str, rate: &Rate) -> String {
+/// Which rate it is, without its terms.
+pub(super) fn rate_of(meter: &str, rate: &Rate) -> String {
     let kind = match rate.kind {
         RateKind::Ipu => "IPU",
         RateKind::Money => "money",
@@ -83,38 +156,14 @@ pub(super) fn spell(meter: &str, rate: &Rate) -> String {
         Some(organization) => format!(" for {organization}"),
         None => String::new(),
     };
+    format!("{kind} rate of meter {meter:?}{whose}")
+}
+
+pub(super) fn spell(meter: &str, rate: &Rate) -> String {
     let price = match rate.tiers.as_slice() {
         [only] => only.price.to_string(),
         tiers => format!("{} tiers", tiers.len()),
     };
-    let since = since(rate.valid.start);
-    format!("{kind} rate of meter {meter:?}{whose}: {price} {since}")
-}
-
-fn changed(before: &OrganizationAttributes, after: &OrganizationAttributes) -> Vec<String> {
-    let anchor = |attributes: &OrganizationAttributes| {
-        let anchor = attributes.anchor;
-        format!(
-            "{} from {}/{}",
-            anchor.period.as_str(),
-            anchor.month,
-            anchor.day
-        )
-    };
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-    let fields = |attributes: &OrganizationAttributes| {
-        [
-            ("name", attributes.name.clone()),
-            ("realmId", or_none(&attributes.realm_id)),
-            ("partnerId", or_none(&attributes.partner_id)),
-            ("billing", anchor(attributes)),
-            ("currency", attributes.currency.clone()),
-            ("meteringEnabled", attributes.metering_enabled.to_string()),
-        ]
-    };
-    let pairs = fields(before).into_iter().zip(fields(after));
-    pairs
-        .filter(|(before, after)| before != after)
-        .map(|((field, before), (_, after))| format!("{field} {before} -> {after}"))
-        .collect()
+    let (of, since) = (rate_of(meter, rate), since(rate.valid.start));
+    format!("{of}: {price} {since}")
 }
