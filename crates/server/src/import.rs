@@ -7,13 +7,17 @@
 mod checkpoint;
 mod convert;
 mod cutter;
+mod encoding;
 mod error;
 mod mapping;
+mod members;
 mod pipeline;
 mod progress;
 mod source;
+mod table;
 mod tally;
 mod target;
+mod text;
 pub(crate) mod zip;
 
 use std::path::PathBuf;
@@ -21,12 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use checkpoint::{Checkpoint, sweep};
-pub(crate) use convert::{Convert, split, write_refused};
+pub(crate) use convert::Convert;
 pub(crate) use cutter::Block;
 pub(crate) use error::Error;
 pub(crate) use mapping::Mapping;
 pub(crate) use progress::Progress;
 pub(crate) use source::{Format, Source};
+pub(crate) use table::Row;
 pub(crate) use tally::Tally;
 pub(crate) use target::{HttpTarget, StoreTarget, Target};
 

@@ -22,6 +22,7 @@ mod lines;
 pub mod log;
 pub mod login;
 pub mod metrics;
+mod percent;
 pub mod random;
 pub mod request;
 mod room;

@@ -13,9 +13,9 @@ use tracing::Instrument;
 
 use crate::app::App;
 use crate::connections::Reading;
-use crate::error::ApiError;
 use crate::error::body::{Door, dress};
-use crate::random;
+use crate::error::{ApiError, ApiResult};
+use crate::{percent, random};
 
 /// Header of every answer that names the request as the log does.
 pub const REQUEST_ID: &str = "x-request-id";
@@ -31,7 +31,10 @@ pub async fn surround(State(app): State<Arc<App>>, mut request: Request, next: N
     request.extensions_mut().insert(id);
     let reading = request.extensions().get::<Arc<Reading>>().cloned();
     let answer = async {
-        let response = next.run(request).await;
+        let response = match check_query(request.uri().query()) {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
         // Handlers know only that a body broke off; this is why.
         let refusal = reading.and_then(|reading| reading.refusal());
         let response = refusal.map_or(response, ApiError::into_response);
@@ -43,6 +46,16 @@ pub async fn surround(State(app): State<Arc<App>>, mut request: Request, next: N
     app.metrics
         .answered(&method, route, response.status(), started.elapsed());
     response
+}
+
+/// Refuses a query that the readers of parameters would have to guess at.
+fn check_query(query: Option<&str>) -> ApiResult<()> {
+    match query.and_then(percent::not_utf8) {
+        None => Ok(()),
+        Some(parameter) => Err(ApiError::invalid(format!(
+            "the parameter {parameter} is not UTF-8 once its escapes are undone: expected UTF-8"
+        ))),
+    }
 }
 
 fn span(id: RequestId, method: &Method, path: &str) -> tracing::Span {

@@ -2,17 +2,16 @@
 //!
 //! Numbers keep the digits the file holds, instants become RFC 3339 in UTC.
 
+mod bytes;
 mod json;
 
 use std::fs::File;
 use std::path::Path;
 
 use arrow_array::{RecordBatch, RecordBatchReader};
-use arrow_schema::{ArrowError, DataType};
+use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 /// Rows decoded at once.
 const BATCH_ROWS: usize = 8192;
@@ -36,6 +35,14 @@ pub enum ParquetError {
         column: String,
         /// What there is.
         columns: String,
+    },
+    /// Several columns have the name of one that is needed.
+    #[error("{count} columns are called {column:?}: expected one")]
+    AmbiguousColumn {
+        /// The name.
+        column: String,
+        /// How many have it.
+        count: usize,
     },
     /// A needed column has a type that has no form in JSON here.
     #[error("column {column:?} is of type {column_type}: it cannot be imported")]
@@ -62,23 +69,15 @@ pub struct RowBatch {
 impl Rows {
     /// Opens a file for reading the named columns; with `optional`, those of them that are there.
     pub fn open(path: &Path, columns: &[&str], optional: bool) -> Result<Self, ParquetError> {
-        // Types come from Parquet alone, so that what wrote the file makes no difference.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let builder =
-            ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(path)?, options)?;
-        let fields = builder.schema().fields();
+        let file = File::open(path)?;
+        let metadata = bytes::metadata(&file)?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
         let mut roots = Vec::new();
         for column in columns {
-            match fields.iter().position(|field| field.name() == column) {
+            match root(builder.schema().fields(), column)? {
                 Some(root) => roots.push(root),
                 None if optional => {}
-                None => {
-                    let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
-                    return Err(ParquetError::UnknownColumn {
-                        column: (*column).to_owned(),
-                        columns: names.join(", "),
-                    });
-                }
+                None => return Err(unknown(builder.schema().fields(), column)),
             }
         }
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
@@ -91,6 +90,11 @@ impl Rows {
             reader,
             pending: None,
         })
+    }
+
+    /// Whether a column was there to be chosen.
+    pub fn has(&self, column: &str) -> bool {
+        self.reader.schema().column_with_name(column).is_some()
     }
 
     /// The next rows, at most `rows_max` of them; `None` at the end.
@@ -126,19 +130,57 @@ impl RowBatch {
     }
 
     /// Each row as a JSON object on a line of its own; members without a value are left out.
-    pub fn json_lines(&self) -> String {
+    pub fn json_lines(&self) -> Lines {
         let schema = self.columns.schema();
         let names: Vec<&str> = schema
             .fields()
             .iter()
             .map(|field| field.name().as_str())
             .collect();
-        let mut lines = String::with_capacity(self.columns.num_rows() * 128);
+        let mut text = String::with_capacity(self.columns.num_rows() * 128);
+        let mut not_utf8 = Vec::new();
         for row in 0..self.columns.num_rows() {
-            json::write_object(&names, self.columns.columns(), row, &mut lines);
-            lines.push('\n');
+            let start = text.len();
+            match json::write_object(&names, self.columns.columns(), row, &mut text) {
+                Ok(()) => text.push('\n'),
+                Err((column, error)) => {
+                    text.truncate(start);
+                    not_utf8.push((row as u64, format!("{column} is not UTF-8: {error}")));
+                }
+            }
         }
-        lines
+        Lines { text, not_utf8 }
+    }
+}
+
+/// Rows as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lines {
+    /// One object a line, but for the rows that cannot be written.
+    pub text: String,
+    /// These rows by number from 0, with what is not UTF-8 in them.
+    pub not_utf8: Vec<(u64, String)>,
+}
+
+/// Where the only column of a name is.
+fn root(fields: &Fields, column: &str) -> Result<Option<usize>, ParquetError> {
+    let named = |(_, field): &(usize, &FieldRef)| field.name() == column;
+    let mut places = fields.iter().enumerate().filter(named);
+    let first = places.next().map(|(place, _)| place);
+    match places.count() {
+        0 => Ok(first),
+        others => Err(ParquetError::AmbiguousColumn {
+            column: column.to_owned(),
+            count: others + 1,
+        }),
+    }
+}
+
+fn unknown(fields: &Fields, column: &str) -> ParquetError {
+    let names: Vec<_> = fields.iter().map(|field| field.name().as_str()).collect();
+    ParquetError::UnknownColumn {
+        column: column.to_owned(),
+        columns: names.join(", "),
     }
 }
 
@@ -162,8 +204,8 @@ mod tests {
 
     use arrow_array::types::Int32Type;
     use arrow_array::{
-        ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
-        StringArray, StructArray, TimestampMicrosecondArray,
+        ArrayRef, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float64Array,
+        Int64Array, StringArray, StructArray, TimestampMicrosecondArray,
     };
     use parquet::arrow::ArrowWriter;
 
@@ -213,7 +255,7 @@ mod tests {
         let file = sample();
         let all = ["id", "time", "amount", "ratio", "kind", "yes", "inner"];
         let mut rows = Rows::open(file.path(), &all, false).unwrap();
-        let lines = rows.next(9).unwrap().unwrap().json_lines();
+        let lines = rows.next(9).unwrap().unwrap().json_lines().text;
         let lines: Vec<_> = lines.lines().collect();
         assert_eq!(
             lines,
@@ -233,11 +275,11 @@ mod tests {
         let file = sample();
         let mut rows = Rows::open(file.path(), &["id"], false).unwrap();
         assert_eq!(
-            rows.next(1).unwrap().unwrap().json_lines(),
+            rows.next(1).unwrap().unwrap().json_lines().text,
             "{\"id\":\"1\"}\n"
         );
         assert_eq!(
-            rows.next(1).unwrap().unwrap().json_lines(),
+            rows.next(1).unwrap().unwrap().json_lines().text,
             "{\"id\":\"2\"}\n"
         );
         assert!(rows.next(1).unwrap().is_none());
@@ -252,6 +294,53 @@ mod tests {
             "there is no column \"ids\": the file has id, time, amount, ratio, kind, yes, inner"
         );
         assert!(Rows::open(file.path(), &["id", "ids"], true).is_ok());
+    }
+
+    #[test]
+    fn texts_that_are_not_utf8_are_named_by_row_and_byte() {
+        let ids: ArrayRef = Arc::new(BinaryArray::from_vec(vec![b"a", b"b\xE4r", b"b\xF6r"]));
+        let kinds: ArrayRef = Arc::new(StringArray::from(vec!["x", "y", "zebra"]));
+        let file = file(vec![("id", ids), ("kind", kinds)]);
+        // What says it is text may not be: the reader must not stop at the whole page.
+        let bytes = std::fs::read(file.path()).unwrap();
+        let place = bytes.windows(5).position(|text| text == b"zebra").unwrap();
+        let mut damaged = bytes.clone();
+        damaged[place + 1] = 0xFF;
+        let read = |bytes: &[u8], column| {
+            std::fs::write(file.path(), bytes).unwrap();
+            let mut rows = Rows::open(file.path(), &[column], false).unwrap();
+            rows.next(9).unwrap().unwrap().json_lines()
+        };
+        let ids = read(&bytes, "id");
+        assert_eq!(ids.text, "{\"id\":\"a\"}\n");
+        let named = |row, text: &str| (row, format!("{text} of its value"));
+        assert_eq!(
+            ids.not_utf8,
+            [
+                named(1, "id is not UTF-8: byte 0xE4 at offset 1"),
+                named(2, "id is not UTF-8: byte 0xF6 at offset 1"),
+            ]
+        );
+        let kinds = read(&damaged, "kind");
+        assert_eq!(kinds.text, "{\"kind\":\"x\"}\n{\"kind\":\"y\"}\n");
+        let refused = "kind is not UTF-8: byte 0xFF at offset 1";
+        assert_eq!(kinds.not_utf8, [named(2, refused)]);
+    }
+
+    #[test]
+    fn a_needed_column_that_stands_twice_is_refused() {
+        let column = |text| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        let twice = file(vec![
+            ("id", column("a")),
+            ("n", column("1")),
+            ("n", column("2")),
+        ]);
+        let refused = Rows::open(twice.path(), &["id", "n"], false).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "2 columns are called \"n\": expected one"
+        );
+        assert!(Rows::open(twice.path(), &["id"], false).is_ok());
     }
 
     #[test]

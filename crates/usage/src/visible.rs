@@ -150,7 +150,9 @@ impl Visible {
 
     /// Whether an organization between the bounds is seen at a time between the bounds.
     pub(crate) fn may_lie_in(&self, organization: &Bounds<Vec<u8>>, time: Bounds<i64>) -> bool {
-        let least = String::from_utf8_lossy(&organization.0).into_owned();
+        // Bounds may be cut inside a character: what is whole before it lies no higher.
+        let least = organization.0.utf8_chunks().next();
+        let least = least.map_or("", |chunk| chunk.valid()).to_owned();
         self.scope
             .range(least..)
             .take_while(|(id, _)| inside(id, organization))

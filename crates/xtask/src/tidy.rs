@@ -3,6 +3,7 @@
 //! Each rule is a function from files to problems, and a test beside it plants a bad example.
 
 mod layers;
+mod lossy;
 mod map;
 mod names;
 mod purity;
@@ -59,6 +60,7 @@ fn check(files: &[File]) -> Vec<Problem> {
         if file.is_rust() {
             problems.extend(texts::check(file));
             problems.extend(purity::check(file));
+            problems.extend(lossy::check(file));
         }
     }
     problems.extend(map::orphans(files));

@@ -137,7 +137,7 @@ fn read_parquet(path: &Path, columns: &[String]) -> Table {
     let mut rows = import_parquet::Rows::open(path, &names, false).unwrap();
     let mut read = Vec::new();
     while let Some(batch) = rows.next(1_000).unwrap() {
-        for line in batch.json_lines().lines() {
+        for line in batch.json_lines().text.lines() {
             let object: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
             let cells = columns
                 .iter()

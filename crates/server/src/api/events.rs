@@ -4,6 +4,7 @@ mod answer;
 mod array;
 mod batch;
 mod body;
+mod headers;
 mod lines;
 mod list;
 mod stream;

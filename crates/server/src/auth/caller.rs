@@ -224,7 +224,14 @@ impl Caller {
     pub(crate) async fn find(parts: &Parts, app: &App) -> ApiResult<Self> {
         let presented = Presented::find(&parts.headers, Door::of(parts.uri.path()))?;
         let acting_for = parts.headers.get(ORGANIZATION_HEADER);
-        let acting_for = acting_for.and_then(|value| value.to_str().ok());
+        let acting_for = acting_for.map(|value| {
+            value.to_str().map_err(|_| {
+                ApiError::invalid(format!(
+                    "the header {ORGANIZATION_HEADER} is {value:?}: expected an organization's id"
+                ))
+            })
+        });
+        let acting_for = acting_for.transpose()?;
         app.credentials.caller(app, presented, acting_for).await
     }
 }

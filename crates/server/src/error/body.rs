@@ -138,7 +138,7 @@ async fn unsaid(status: StatusCode, headers: &axum::http::HeaderMap, body: Body)
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"text/plain"));
     let text = match to_bytes(body, PLAIN_BYTES_MAX).await {
-        Ok(bytes) if plain => String::from_utf8_lossy(&bytes).into_owned(),
+        Ok(bytes) if plain => String::from_utf8(bytes.into()).unwrap_or_default(),
         _ => String::new(),
     };
     let message = if text.is_empty() {

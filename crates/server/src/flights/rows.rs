@@ -3,7 +3,7 @@
 use domain::Timestamp;
 
 use super::{Flight, FlightEvent, Planes};
-use crate::import::Block;
+use crate::import::Row;
 
 /// Turns rows of a flights table into CloudEvents.
 #[derive(Debug)]
@@ -26,38 +26,35 @@ pub(crate) struct Replay {
 
 impl FlightRows {
     /// Takes the header of a table and what to do with its rows.
-    pub(crate) fn new(header: csv::StringRecord, planes: Planes, replay: Option<Replay>) -> Self {
+    pub(crate) fn new(header: Vec<String>, planes: Planes, replay: Option<Replay>) -> Self {
         Self {
-            header,
+            header: header.into(),
             planes,
             replay,
         }
     }
 
-    /// One line of JSON per flight; a row that is none becomes a text the intake refuses.
-    pub(crate) fn lines(&self, block: &Block) -> Vec<u8> {
-        let mut rows = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(block.text.as_slice());
-        let mut lines = Vec::with_capacity(block.text.len() * 3);
-        for (index, record) in (block.first + 1..).zip(rows.records()) {
-            match self.event(index, record) {
-                Ok(Some(line)) => lines.extend_from_slice(line.as_bytes()),
-                Ok(None) => continue,
-                Err(reason) => crate::import::write_refused(&mut lines, &reason),
-            }
-            lines.push(b'\n');
-        }
-        lines
+    /// Columns of the table.
+    pub(crate) fn width(&self) -> usize {
+        self.header.len()
     }
 
-    fn event(
+    /// Writes the line of JSON of a flight that is kept; an error says why a row is none.
+    pub(crate) fn line(
         &self,
-        index: u64,
-        record: csv::Result<csv::StringRecord>,
-    ) -> Result<Option<String>, String> {
-        let record = record.map_err(|error| error.to_string())?;
+        number: u64,
+        row: Row<'_>,
+        lines: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        let record = row.fields().collect();
+        if let Some(line) = self.event(number, &record)? {
+            lines.extend_from_slice(line.as_bytes());
+            lines.push(b'\n');
+        }
+        Ok(())
+    }
+
+    fn event(&self, index: u64, record: &csv::StringRecord) -> Result<Option<String>, String> {
         let flight: Flight<'_> = record
             .deserialize(Some(&self.header))
             .map_err(|error| error.to_string())?;

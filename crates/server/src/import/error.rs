@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::text::Malformed;
+
 /// Why an import ended early. What was delivered before stays, and the next run goes on after it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -40,11 +42,57 @@ pub(crate) enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A mapping names a column that the header has more than once.
+    #[error(
+        "the header has {column:?} {count} times: expected it once, because the mapping reads it"
+    )]
+    AmbiguousColumn {
+        /// The name.
+        column: String,
+        /// How often it stands there.
+        count: usize,
+    },
+    /// A mapping gives an encoding to a form that has none.
+    #[error("encoding is {encoding}: expected none in the mapping of a Parquet file")]
+    UnusedEncoding {
+        /// What the mapping says.
+        encoding: &'static str,
+    },
+    /// A file begins like another encoding than the one it is to be read as.
+    #[error("{} {reason}", path.display())]
+    Mark {
+        /// The file.
+        path: PathBuf,
+        /// What it begins with, and what was expected.
+        reason: String,
+    },
+    /// A file is not in its encoding.
+    #[error(
+        "{} is not {malformed}: expected that, or the file's own encoding in the mapping (encoding: \
+         windows-1252, iso-8859-1 or utf-16)", name(*record)
+    )]
+    Malformed {
+        /// Number of the record, from 1; `None` for the header.
+        record: Option<u64>,
+        /// The byte that does not belong there.
+        malformed: Malformed,
+    },
+    /// A quote is still open where the file ends.
+    #[error(
+        "{} opens a quote that is not closed before the end of the file: expected \" behind the \
+         field, and \"\" for each quote inside it", name(*record)
+    )]
+    OpenQuote {
+        /// Number of the record, from 1; `None` for the header.
+        record: Option<u64>,
+    },
     /// A record is longer than any event may be.
-    #[error("record {record} is longer than {limit} bytes")]
+    #[error(
+        "{} is longer than {limit} bytes: expected less, and a quote that is closed", name(*record)
+    )]
     RecordTooLong {
-        /// Number of the record, from 1.
-        record: u64,
+        /// Number of the record, from 1; `None` for the header.
+        record: Option<u64>,
         /// The limit in bytes.
         limit: usize,
     },
@@ -114,4 +162,11 @@ pub(crate) enum Error {
     /// A thread of the import ended unexpectedly.
     #[error("a thread of the import ended unexpectedly")]
     Broken,
+}
+
+fn name(record: Option<u64>) -> String {
+    record.map_or_else(
+        || "the header".to_owned(),
+        |record| format!("record {record}"),
+    )
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::encoding::Encoding;
 use super::{Error, Result};
 use value::ValueType;
 
@@ -20,6 +21,8 @@ const REQUIRED: usize = 4;
 pub(crate) struct Mapping {
     /// What separates the fields of a CSV file.
     pub(crate) delimiter: u8,
+    /// How the text is encoded, where that is said.
+    pub(crate) encoding: Option<Encoding>,
     /// The text of the file, which tells one mapping from another.
     pub(crate) text: String,
     absent: Vec<String>,
@@ -34,6 +37,8 @@ struct Member {
     name: String,
     origin: Origin,
     value_type: ValueType,
+    /// Written even when it is empty, so that the intake refuses it.
+    always: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +54,7 @@ enum Origin {
 struct MappingIn {
     #[serde(default = "comma")]
     delimiter: char,
+    encoding: Option<String>,
     #[serde(default)]
     absent: Vec<String>,
     attributes: BTreeMap<String, MemberIn>,
@@ -72,6 +78,19 @@ struct MemberIn {
 
 fn comma() -> char {
     ','
+}
+
+fn delimiter(sent: char) -> Result<u8, String> {
+    let usable = |byte: &u8| byte.is_ascii() && !b"\"\r\n".contains(byte);
+    let byte = u8::try_from(sent).ok().filter(usable);
+    byte.ok_or_else(|| {
+        format!("delimiter is {sent:?}: expected an ASCII character, neither quote nor line end")
+    })
+}
+
+/// What stands in a cell, absent or not.
+fn sent<'v>(value: Option<&'v Option<Cow<'_, str>>>) -> &'v str {
+    value.and_then(Option::as_deref).unwrap_or_default()
 }
 
 impl Mapping {
@@ -104,8 +123,8 @@ impl Mapping {
             serde_norway::from_str(&text).map_err(|error| error.to_string())?
         };
         let mut mapping = Self {
-            delimiter: u8::try_from(read.delimiter)
-                .map_err(|_| format!("delimiter is {:?}: expected ascii", read.delimiter))?,
+            delimiter: delimiter(read.delimiter)?,
+            encoding: read.encoding.as_deref().map(Encoding::named).transpose()?,
             text,
             absent: read.absent,
             columns: Vec::new(),
@@ -129,8 +148,11 @@ impl Mapping {
             }
         }
         for (name, member) in read.attributes {
-            let usual = if name == "time" { "time" } else { "string" };
-            let member = mapping.check("attributes", name, member, usual)?;
+            let is_time = name == "time";
+            let usual = if is_time { "time" } else { "string" };
+            let mut member = mapping.check("attributes", name, member, usual)?;
+            // Without it the event would get the server's clock, which no file means.
+            member.always = is_time;
             mapping.attributes.push(member);
         }
         for (name, member) in read.data {
@@ -172,6 +194,7 @@ impl Mapping {
             name,
             origin,
             value_type,
+            always: false,
         })
     }
 
@@ -181,6 +204,15 @@ impl Mapping {
             self.columns.push(column);
             self.columns.len() - 1
         })
+    }
+
+    /// Leaves out the attributes of columns that are not there.
+    pub(crate) fn keep_columns(&mut self, is_there: impl Fn(&str) -> bool) {
+        let columns = &self.columns;
+        self.attributes.retain(|member| match member.origin {
+            Origin::Column(column) => is_there(&columns[column]),
+            Origin::Constant(_) | Origin::Row => true,
+        });
     }
 
     /// The columns it reads; values are given to [`Self::write`] in this order.
@@ -236,6 +268,7 @@ impl Mapping {
     ) -> bool {
         let number;
         let text = match &member.origin {
+            Origin::Column(column) if member.always => Some(sent(values.get(*column))),
             Origin::Column(column) => self.present(values.get(*column)),
             Origin::Constant(text) => Some(text.as_str()),
             Origin::Row => {
@@ -252,6 +285,7 @@ impl Mapping {
         true
     }
 
+    /// A value that is none of the absent ones.
     fn present<'v>(&self, value: Option<&'v Option<Cow<'_, str>>>) -> Option<&'v str> {
         let text = value?.as_deref()?;
         let absent = text.is_empty() || self.absent.iter().any(|absent| absent == text);
@@ -325,6 +359,14 @@ data:
     }
 
     #[test]
+    fn an_absent_time_is_written_as_it_was_sent_so_that_it_is_refused() {
+        for absent in ["", "NA"] {
+            let line = write(&["ann", absent, "org", "1", "true", "1"]);
+            assert!(line.contains(&format!("\"time\":\"{absent}\"")), "{line}");
+        }
+    }
+
+    #[test]
     fn a_mapping_that_does_not_hold_says_where() {
         let refused =
             |from: &str, to: &str| Mapping::parse(FORM.replace(from, to), false).unwrap_err();
@@ -346,6 +388,15 @@ data:
              Europe/Berlin"
         );
         assert!(refused("absent", "abscent").contains("abscent"));
+        assert_eq!(
+            refused("absent", "encoding: utf-7\nabsent"),
+            "encoding is \"utf-7\": expected one of utf-8, windows-1252, iso-8859-1, utf-16, \
+             utf-16le, utf-16be"
+        );
+        for delimiter in ["\u{e9}", "\\n", "\\\""] {
+            let refused = refused("absent", &format!("delimiter: \"{delimiter}\"\nabsent"));
+            assert!(refused.contains("expected an ASCII character"), "{refused}");
+        }
     }
 
     #[test]

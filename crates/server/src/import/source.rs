@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use usage::import_parquet::{RowBatch, Rows};
 
-use super::cutter::CutError;
-use super::cutter::Cutter;
+use super::cutter::{CutError, Cutter};
+use super::encoding::{Encoding, Wanted};
+use super::table::{Table, TableReader};
+use super::text::TextError;
 use super::zip::Archive;
 use super::{BLOCK_RECORDS_MAX, Block, Error, Progress, RECORD_BYTES_MAX, Result};
 
@@ -26,8 +28,10 @@ pub(crate) enum Format {
 /// Records on their way to a converter.
 #[derive(Debug)]
 pub(crate) enum Raw {
-    /// Text, as it was in the file.
+    /// Lines, as they were in the file.
     Text(Block),
+    /// Records of a CSV file.
+    Table(Table),
     /// Rows of a Parquet file.
     Rows {
         /// Rows before them.
@@ -48,8 +52,11 @@ pub(crate) struct Source {
 }
 
 enum Records {
-    Text(Cutter),
+    Lines(Cutter),
+    Table(Box<TableReader>),
     Rows(Box<Rows>),
+    /// A text of which it is not said yet how it is read.
+    Unread(Box<dyn Read + Send>),
     /// A Parquet file whose columns are not chosen yet.
     Closed,
 }
@@ -70,8 +77,7 @@ impl Source {
 
     /// Reads text that is already open; `path` only names it.
     pub(crate) fn of_text(path: &Path, format: Format, input: Box<dyn Read + Send>) -> Self {
-        let cutter = Cutter::new(input, format == Format::Csv);
-        Self::new(path, format, Records::Text(cutter))
+        Self::new(path, format, Records::Unread(input))
     }
 
     fn new(path: &Path, format: Format, records: Records) -> Self {
@@ -90,13 +96,44 @@ impl Source {
         self.format
     }
 
-    /// Takes the header line of a CSV file.
-    pub(crate) fn header(&mut self) -> Result<Vec<u8>> {
-        let path = &self.path;
-        match &mut self.records {
-            Records::Text(cutter) => cutter.header().map_err(|error| cut(path, error)),
-            Records::Rows(_) | Records::Closed => Ok(Vec::new()),
+    /// Reads a text by lines. Without an encoding bytes stay as they are: whether a line is UTF-8
+    /// is then looked at with the line.
+    pub(crate) fn read_lines(&mut self, encoding: Option<Encoding>) {
+        let wanted = encoding.map_or(Wanted::AsIs, Wanted::Whole);
+        if let Some(input) = self.unread() {
+            self.records = Records::Lines(Cutter::new(input, wanted));
         }
+    }
+
+    /// Reads a text as CSV and takes its header.
+    pub(crate) fn read_table(
+        &mut self,
+        encoding: Option<Encoding>,
+        delimiter: u8,
+    ) -> Result<Vec<String>> {
+        let Some(input) = self.unread() else {
+            return Ok(Vec::new());
+        };
+        let encoding = encoding.unwrap_or(Encoding::Utf8);
+        let mut table = TableReader::new(input, encoding, delimiter);
+        let header = table.header().map_err(|error| cut(&self.path, error))?;
+        self.records = Records::Table(Box::new(table));
+        Ok(header)
+    }
+
+    fn unread(&mut self) -> Option<Box<dyn Read + Send>> {
+        match std::mem::replace(&mut self.records, Records::Closed) {
+            Records::Unread(input) => Some(input),
+            other => {
+                self.records = other;
+                None
+            }
+        }
+    }
+
+    /// Whether a Parquet file has a column that was chosen.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        matches!(&self.records, Records::Rows(rows) if rows.has(column))
     }
 
     /// Chooses the columns of a Parquet file; with `optional`, those of them that are there.
@@ -146,11 +183,19 @@ impl Source {
     fn take(&mut self, records_max: u64) -> Result<Option<(Raw, u64)>> {
         let (path, first) = (&self.path, self.done);
         match &mut self.records {
-            Records::Text(cutter) => {
+            Records::Lines(cutter) => {
                 let block = cutter.next(records_max).map_err(|error| cut(path, error))?;
                 Ok(block.map(|block| {
                     let records = block.records;
                     (Raw::Text(block), records)
+                }))
+            }
+            Records::Table(reader) => {
+                let table = reader.next(records_max);
+                let table = table.map_err(|error| cut(path, error))?;
+                Ok(table.map(|table| {
+                    let records = table.records();
+                    (Raw::Table(table), records)
                 }))
             }
             Records::Rows(rows) => {
@@ -163,7 +208,7 @@ impl Source {
                     (Raw::Rows { first, rows }, records)
                 }))
             }
-            Records::Closed => Ok(None),
+            Records::Unread(_) | Records::Closed => Ok(None),
         }
     }
 }
@@ -225,15 +270,21 @@ fn read_up_to(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 }
 
 fn cut(path: &Path, error: CutError) -> Error {
+    let path = path.to_owned();
     match error {
-        CutError::Io(source) => Error::Io {
-            action: "read",
-            path: path.to_owned(),
-            source,
+        CutError::Text { record, error } => match error {
+            TextError::Io(source) => Error::Io {
+                action: "read",
+                path,
+                source,
+            },
+            TextError::Mark(reason) => Error::Mark { path, reason },
+            TextError::Malformed(malformed) => Error::Malformed { record, malformed },
         },
         CutError::TooLong { record } => Error::RecordTooLong {
             record,
             limit: RECORD_BYTES_MAX,
         },
+        CutError::OpenQuote { record } => Error::OpenQuote { record },
     }
 }

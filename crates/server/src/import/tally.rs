@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::NAMED_MAX;
+use super::cutter::Refused;
 
 /// Counts of outcomes: `received = accepted + duplicate + conflict + refused`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -53,6 +54,28 @@ impl Tally {
         }));
     }
 
+    /// Adds records of the block that were refused here, and so were not among the events whose
+    /// outcomes are counted yet: their numbers count from those events alone.
+    pub(crate) fn add_refused(&mut self, refused: &[Refused]) {
+        let count = refused.len() as u64;
+        self.received += count;
+        self.refused += count;
+        for named in &mut self.named {
+            for refused in refused {
+                named.record += u64::from(refused.record <= named.record);
+            }
+        }
+        for refused in refused.iter().take(NAMED_MAX) {
+            self.named.push(NotAccepted {
+                record: refused.record,
+                code: refused.code.to_owned(),
+                message: refused.message.clone(),
+            });
+        }
+        self.named.sort_by_key(|named| named.record);
+        self.named.truncate(NAMED_MAX);
+    }
+
     /// Names an event of the block by its place from 1, as long as few are.
     pub(crate) fn name(&mut self, place: u64, code: &str, message: &str) {
         if self.named.len() < NAMED_MAX {
@@ -84,5 +107,32 @@ impl Tally {
             "{new}{} events: {} accepted, {} duplicate, {} conflict, {} refused{skipped}{rest}",
             self.received, self.accepted, self.duplicate, self.conflict, self.refused
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_refused_before_the_events_keep_the_numbers_of_the_file() {
+        let refused = |record| Refused {
+            record,
+            code: "malformed_record",
+            message: String::new(),
+        };
+        let mut tally = Tally {
+            received: 3,
+            accepted: 1,
+            refused: 2,
+            ..Tally::default()
+        };
+        // Of records 1 to 6 the first, third and fourth never were events.
+        tally.name(1, "invalid_time", "");
+        tally.name(3, "invalid_time", "");
+        tally.add_refused(&[refused(1), refused(3), refused(4)]);
+        assert_eq!((tally.received, tally.refused), (6, 5));
+        let records: Vec<u64> = tally.named.iter().map(|named| named.record).collect();
+        assert_eq!(records, [1, 2, 3, 4, 6]);
     }
 }

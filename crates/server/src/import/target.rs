@@ -12,6 +12,7 @@ use domain::ids::OrganizationId;
 use usage::traits::Outcome;
 use usage::{Intake, Turn};
 
+use super::cutter::Refused;
 use super::{Block, Error, REQUEST_BYTES_MAX, REQUEST_RECORDS_MAX, Result, Tally};
 use crate::clock::Clock;
 use crate::lines::{is_blank, line_feeds, lines};
@@ -51,6 +52,8 @@ pub(crate) struct Load {
     first: u64,
     records: u64,
     content: Content,
+    /// Records that have no event in the content.
+    refused: Vec<Refused>,
 }
 
 #[derive(Debug)]
@@ -84,8 +87,9 @@ impl Target {
     }
 
     /// Does what can be done on any thread.
-    pub(crate) fn load(&self, block: Block) -> Load {
+    pub(crate) fn load(&self, mut block: Block) -> Load {
         let (first, records) = (block.first, block.records);
+        let refused = std::mem::take(&mut block.refused);
         let content = match self {
             Self::Store(store) => Content::Drafts(store.validate(&block)),
             Self::Http(_) => Content::Body(without_blank_lines(block)),
@@ -94,6 +98,7 @@ impl Target {
             first,
             records,
             content,
+            refused,
         }
     }
 
@@ -102,12 +107,13 @@ impl Target {
     /// An open store decides it in its turn. A server has no turns: the caller waits for one
     /// request before it begins the next.
     pub(crate) async fn deliver(&self, load: Load, turn: Turn) -> Result<Delivered> {
-        let tally = match (self, load.content) {
+        let mut tally = match (self, load.content) {
             (_, Content::Body(body)) if body.is_empty() => Tally::default(),
             (Self::Store(store), Content::Drafts(drafts)) => store.deliver(drafts, turn).await?,
             (Self::Http(http), Content::Body(body)) => http.deliver(body).await?,
             _ => return Err(Error::Broken),
         };
+        tally.add_refused(&load.refused);
         Ok(Delivered {
             first: load.first,
             records: load.records,
@@ -125,6 +131,11 @@ impl Load {
 
     /// Adds the load that follows this one.
     pub(crate) fn append(&mut self, next: Self) {
+        self.refused
+            .extend(next.refused.into_iter().map(|refused| Refused {
+                record: refused.record + self.records,
+                ..refused
+            }));
         self.records += next.records;
         match (&mut self.content, next.content) {
             (Content::Body(body), Content::Body(mut more)) => body.append(&mut more),

@@ -25,7 +25,7 @@ pub(crate) struct Archive {
 /// One file inside an archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// Its name.
+    /// Its name, with `\xNN` for each byte that is not UTF-8.
     pub(crate) name: String,
     method: u16,
     crc: u32,
@@ -193,7 +193,7 @@ fn entries(directory: &[u8]) -> Option<Vec<Entry>> {
         };
         let (bytes, packed, offset) = (value(24)?, value(20)?, value(42)?);
         entries.push(Entry {
-            name: String::from_utf8_lossy(text).into_owned(),
+            name: readable(text),
             method: u16::try_from(field(10, 2)?).ok()?,
             crc: u32::try_from(field(16, 4)?).ok()?,
             packed,
@@ -203,6 +203,13 @@ fn entries(directory: &[u8]) -> Option<Vec<Entry>> {
         at += 46 + name + extra + comment;
     }
     Some(entries)
+}
+
+/// A name, with `\xNN` for each byte that is not UTF-8: archives need not say what else it is.
+fn readable(name: &[u8]) -> String {
+    let parts = name.utf8_chunks();
+    let readable = parts.map(|part| format!("{}{}", part.valid(), part.invalid().escape_ascii()));
+    readable.collect()
 }
 
 /// The body of the ZIP64 field among the extra fields; empty when there is none.
@@ -277,6 +284,13 @@ mod tests {
             read(&archive(1)),
             Err("an entry's length or checksum is wrong".into())
         );
+    }
+
+    #[test]
+    fn names_that_are_not_utf8_stay_apart_and_keep_their_ending() {
+        assert_eq!(readable(b"M\x84rz.csv"), "M\\x84rz.csv");
+        assert_eq!(readable(b"M\x85rz.csv"), "M\\x85rz.csv");
+        assert_eq!(readable("M\u{e4}rz.csv".as_bytes()), "M\u{e4}rz.csv");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `tallyport import`: the program from outside, on files of every form.
 
+mod text;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;

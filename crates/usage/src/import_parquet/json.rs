@@ -1,6 +1,6 @@
 //! One cell of a column as JSON text.
 
-use std::fmt::{Display, Write};
+use std::fmt::{self, Display, Write};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -33,13 +33,26 @@ pub(super) fn is_scalar(column_type: &DataType) -> bool {
             | T::Decimal256(..)
             | T::Date32
             | T::Timestamp(..)
-            | T::Utf8
             | T::Binary
     )
 }
 
-/// Writes the members of an object that have a value in `row`.
-pub(super) fn write_object(names: &[&str], columns: &[ArrayRef], row: usize, out: &mut String) {
+/// A text that is not UTF-8: the byte that does not belong there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotUtf8 {
+    byte: u8,
+    /// Its place in the text, from 0.
+    offset: usize,
+}
+
+/// Writes the members of an object that have a value in `row`; the name says which one cannot be
+/// written.
+pub(super) fn write_object<'n>(
+    names: &[&'n str],
+    columns: &[ArrayRef],
+    row: usize,
+    out: &mut String,
+) -> Result<(), (&'n str, NotUtf8)> {
     out.push('{');
     let mut first = true;
     for (name, column) in names.iter().zip(columns) {
@@ -52,16 +65,17 @@ pub(super) fn write_object(names: &[&str], columns: &[ArrayRef], row: usize, out
         first = false;
         write_text(name, out);
         out.push(':');
-        write(column.as_ref(), row, out);
+        write(column.as_ref(), row, out).map_err(|error| (*name, error))?;
     }
     out.push('}');
+    Ok(())
 }
 
-fn write(column: &dyn Array, row: usize, out: &mut String) {
+fn write(column: &dyn Array, row: usize, out: &mut String) -> Result<(), NotUtf8> {
     use DataType as T;
     if column.is_null(row) {
         out.push_str("null");
-        return;
+        return Ok(());
     }
     match column.data_type() {
         T::Boolean => show(column.as_boolean().value(row), out),
@@ -85,18 +99,23 @@ fn write(column: &dyn Array, row: usize, out: &mut String) {
         }
         T::Date32 => write_date(value::<Date32Type>(column, row), out),
         T::Timestamp(unit, _) => write_instant(column, *unit, row, out),
-        T::Utf8 => write_text(column.as_string::<i32>().value(row), out),
-        T::Binary => {
-            let bytes = column.as_binary::<i32>().value(row);
-            write_text(&String::from_utf8_lossy(bytes), out);
-        }
-        T::List(_) => write_list(column.as_list::<i32>().value(row).as_ref(), out),
+        T::Binary => write_text(text(column.as_binary::<i32>().value(row))?, out),
+        T::List(_) => write_list(column.as_list::<i32>().value(row).as_ref(), out)?,
         T::Struct(fields) => {
             let names: Vec<&str> = fields.iter().map(|field| field.name().as_str()).collect();
-            write_object(&names, column.as_struct().columns(), row, out);
+            let columns = column.as_struct().columns();
+            write_object(&names, columns, row, out).map_err(|(_, error)| error)?;
         }
         _ => out.push_str("null"),
     }
+    Ok(())
+}
+
+fn text(bytes: &[u8]) -> Result<&str, NotUtf8> {
+    std::str::from_utf8(bytes).map_err(|error| NotUtf8 {
+        byte: bytes[error.valid_up_to()],
+        offset: error.valid_up_to(),
+    })
 }
 
 fn value<T: ArrowPrimitiveType>(column: &dyn Array, row: usize) -> T::Native {
@@ -116,15 +135,26 @@ fn write_number(value: impl Display + Into<f64> + Copy, out: &mut String) {
     }
 }
 
-fn write_list(items: &dyn Array, out: &mut String) {
+fn write_list(items: &dyn Array, out: &mut String) -> Result<(), NotUtf8> {
     out.push('[');
     for item in 0..items.len() {
         if item > 0 {
             out.push(',');
         }
-        write(items, item, out);
+        write(items, item, out)?;
     }
     out.push(']');
+    Ok(())
+}
+
+impl Display for NotUtf8 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { byte, offset } = self;
+        write!(
+            formatter,
+            "byte 0x{byte:02X} at offset {offset} of its value"
+        )
+    }
 }
 
 fn write_date(days: i32, out: &mut String) {

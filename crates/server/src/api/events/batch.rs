@@ -14,6 +14,7 @@ use usage::traits::Outcome;
 
 use super::array;
 use super::body::{Form, Whole, decoded, whole};
+use super::headers::{Attributes, media_type};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::blocking;
@@ -155,23 +156,20 @@ impl Receiver {
     }
 
     fn binary(&self, headers: &HeaderMap, bytes: &[u8]) -> Checked {
-        let attribute = |name: &str| {
-            let value = headers.get(name)?;
-            Some(percent_decoded(value.as_bytes()))
-        };
+        let mut attributes = Attributes::read(headers)?;
         let data = match bytes.trim_ascii() {
             [] => None,
             body => Some(serde_json::from_slice::<&RawValue>(body).map_err(no_json)?),
         };
         let draft = Draft {
-            specversion: attribute("ce-specversion"),
-            id: attribute("ce-id"),
-            source: attribute("ce-source"),
-            event_type: attribute("ce-type"),
-            subject: attribute("ce-subject"),
-            time: attribute("ce-time"),
-            organization: attribute("ce-organization"),
-            datacontenttype: attribute("content-type"),
+            specversion: attributes.take("specversion"),
+            id: attributes.take("id"),
+            source: attributes.take("source"),
+            event_type: attributes.take("type"),
+            subject: attributes.take("subject"),
+            time: attributes.take("time"),
+            organization: attributes.take("organization"),
+            datacontenttype: media_type(headers)?,
             data,
             data_base64: None,
         };
@@ -201,39 +199,5 @@ fn no_json(error: serde_json::Error) -> Refusal {
         code: RefusalCode::MalformedEvent,
         message: format!("the body is no JSON: {error}"),
         organization: None,
-    }
-}
-
-/// Attributes in headers escape what a header cannot hold as `%` and two digits.
-fn percent_decoded(value: &[u8]) -> String {
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let [first, after @ ..] = rest {
-        let digits = after
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match byte {
-            Some(byte) if *first == b'%' => {
-                decoded.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                decoded.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent_decoded;
-
-    #[test]
-    fn escaped_attributes_are_read_as_meant() {
-        assert_eq!(percent_decoded(b"caf%C3%A9 100%"), "caf\u{e9} 100%");
-        assert_eq!(percent_decoded(b"%zz%4"), "%zz%4");
     }
 }

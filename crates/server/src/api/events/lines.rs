@@ -161,7 +161,10 @@ mod tests {
             blocks.extend(lines.whole_lines());
         }
         blocks.extend(lines.rest());
-        let text = |(number, line): (u64, &[u8])| (number, String::from_utf8_lossy(line).into());
+        let text = |(number, line): (u64, &[u8])| {
+            let line = std::str::from_utf8(line).unwrap();
+            (number, line.to_owned())
+        };
         blocks
             .iter()
             .flat_map(|block| block.lines().map(text).collect::<Vec<_>>())

@@ -8,7 +8,7 @@ use domain::Timestamp;
 
 use crate::flights::{FlightRows, Planes, Replay, TABLE};
 use crate::import::{
-    Checkpoint, Convert, Format, HttpTarget, Progress, Source, Tally, Target, deliver, split,
+    Checkpoint, Convert, Format, HttpTarget, Progress, Source, Tally, Target, deliver,
 };
 
 /// Month and day that are flown again: a Tuesday of 894 flights.
@@ -47,7 +47,7 @@ async fn send(
     key: &str,
     progress: &Progress,
 ) -> anyhow::Result<Tally> {
-    let header = split(&source.header()?, b',');
+    let header = source.read_table(None, b',')?;
     let planes = Planes::read().context("the program's own planes are damaged")?;
     let convert = Convert::Flights(Box::new(FlightRows::new(header, planes, replay)));
     let target = Arc::new(Target::Http(HttpTarget::new(url, key, true)?));

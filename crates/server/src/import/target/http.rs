@@ -181,12 +181,17 @@ async fn send(request: reqwest::RequestBuilder) -> reqwest::Result<Attempt> {
     let status = response.status().as_u16();
     let asked = response.headers().get(RETRY_AFTER);
     let asked = asked.and_then(|text| retry_after(text.to_str().ok()?, Clock::system().now()));
-    let body = response.text().await?;
+    let body = text(response.bytes().await?.into());
     if !BUSY.contains(&status) {
         return Ok(Attempt::Answered(Answered { status, body }));
     }
     let reason = format!("status {status}, {}", beginning(&body));
     Ok(Attempt::Later { reason, asked })
+}
+
+/// An answer as text, with `\xNN` for each byte of one that is none.
+fn text(body: Vec<u8>) -> String {
+    String::from_utf8(body).unwrap_or_else(|error| error.as_bytes().escape_ascii().to_string())
 }
 
 fn beginning(body: &str) -> String {

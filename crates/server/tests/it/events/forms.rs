@@ -4,6 +4,7 @@ use async_compression::tokio::bufread::{GzipEncoder, ZstdEncoder};
 use insta::assert_snapshot;
 use metadata::Role;
 use reqwest::Method;
+use reqwest::header::HeaderValue;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{PATH, event};
@@ -98,6 +99,71 @@ async fn binary_mode_takes_attributes_from_headers() {
         listed.body.contains(r#""data":{"hours": 1.50}"#),
         "{}",
         listed.body
+    );
+}
+
+#[tokio::test]
+async fn attributes_in_headers_are_read_without_losing_or_merging_a_byte() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let send = async |id: &[u8]| {
+        let request = server.request(Method::POST, PATH).bearer_auth(&key);
+        let request = request
+            .header("ce-specversion", "1.0")
+            .header("ce-id", HeaderValue::from_bytes(id).unwrap())
+            .header("ce-source", "s")
+            .header("ce-type", "use")
+            .header("ce-subject", "customer-1")
+            .header("content-type", "application/json");
+        Answer::of(request.body(r#"{"hours": 5}"#)).await
+    };
+    let refused: [&[u8]; 5] = [b"x%FE", b"x%FF", b"b\xE4r", b"%C0%A0", b"\"open"];
+    for id in refused {
+        let answer = send(id).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+        let message = answer.json()["events"][0]["message"].to_string();
+        assert!(message.contains("the header ce-id is "), "{message}");
+    }
+    let taken = [
+        ("20%+5 off", "20%+5 off"),
+        ("\"quoted \\\" text\"", "quoted \" text"),
+        ("b%C3%A4r", "b\u{e4}r"),
+        ("b\u{f6}r", "b\u{f6}r"),
+    ];
+    for (id, _) in taken {
+        let answer = send(id.as_bytes()).await;
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    }
+    let listed = server.get(&key, PATH).await.json();
+    let mut stored: Vec<&str> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|listed| listed["event"]["id"].as_str().unwrap())
+        .collect();
+    stored.sort_unstable();
+    let mut meant = taken.map(|(_, meant)| meant);
+    meant.sort_unstable();
+    assert_eq!(stored, meant);
+}
+
+#[tokio::test]
+async fn a_query_that_is_not_utf8_is_refused_rather_than_guessed_at() {
+    let server = TestServer::start().await;
+    let key = server.key(server.root().await, Role::Owner).await;
+    let answer = server.get(&key, &format!("{PATH}?subject=x%FE")).await;
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(
+        answer.body.contains("subject=x%FE is not UTF-8"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(
+        server
+            .get(&key, &format!("{PATH}?subject=b%C3%A4r"))
+            .await
+            .status,
+        200
     );
 }
 
