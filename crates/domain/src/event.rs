@@ -7,10 +7,15 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use siphasher::sip::SipHasher13;
 
+mod binary;
+mod names;
 pub mod reader;
 mod texts;
 
+use self::binary::{base64_data, raw, two_data};
+use self::names::Names;
 use crate::ids::OrganizationId;
+use crate::instant;
 use crate::json::{Gathered, Json, hash_text};
 use crate::limits::{ATTRIBUTE_BYTES_MAX, DATA_BYTES_MAX, DATA_DEPTH_MAX, TIME_YEARS_MAX};
 
@@ -41,7 +46,7 @@ pub struct Draft<'a> {
     /// The data as sent: a JSON object, null or absent.
     #[serde(borrow)]
     pub data: Option<&'a RawValue>,
-    /// Binary data, which no meter can read.
+    /// The data as base64 of JSON, in the place of `data`.
     pub data_base64: Option<&'a RawValue>,
 }
 
@@ -149,14 +154,21 @@ pub struct Receipt<R> {
 impl<'a> Draft<'a> {
     /// Reads one event in JSON form.
     pub fn parse(text: &'a str) -> Result<Self, Refusal> {
-        serde_json::from_str(text).map_err(|error| {
-            let message = format!("the event is not a CloudEvents object: {error}");
-            Refusal {
-                code: RefusalCode::MalformedEvent,
-                message,
-                organization: None,
-            }
-        })
+        let malformed = |message| Refusal {
+            code: RefusalCode::MalformedEvent,
+            message,
+            organization: None,
+        };
+        let not_an_event =
+            |error| malformed(format!("the event is not a CloudEvents object: {error}"));
+        let draft = serde_json::from_str(text).map_err(not_an_event)?;
+        let Names(misspelled) = serde_json::from_str(text).map_err(not_an_event)?;
+        match misspelled {
+            None => Ok(draft),
+            Some((name, expected)) => Err(malformed(format!(
+                "{name} is no attribute of an event: expected {expected}, in lower case"
+            ))),
+        }
     }
 
     /// Checks the draft; pure, so one bad event never fails its neighbours.
@@ -198,7 +210,13 @@ impl<'a> Draft<'a> {
             let message = format!("specversion is {:?}: expected \"1.0\"", clip(version));
             return Err((RefusalCode::UnsupportedSpecversion, message));
         }
-        check_media_type(self.datacontenttype.as_deref(), self.data_base64.is_some())?;
+        check_media_type(self.datacontenttype.as_deref())?;
+        let decoded = self.data_base64.map(base64_data).transpose()?.flatten();
+        let data = match (&decoded, self.data) {
+            (None, data) => data,
+            (Some(decoded), None) => Some(raw(decoded)?),
+            (Some(_), Some(_)) => return Err(two_data()),
+        };
         let id = attribute("id", self.id.as_deref())?;
         let source = attribute("source", self.source.as_deref())?;
         let event_type = attribute("type", self.event_type.as_deref())?;
@@ -213,7 +231,7 @@ impl<'a> Draft<'a> {
         hash_text(b'T', event_type, &mut hasher);
         hash_text(b'S', subject, &mut hasher);
         hash_text(b'O', sent_organization, &mut hasher);
-        let data = check_data(self.data, &mut hasher)?;
+        let data = check_data(data, &mut hasher)?;
         let texts = TextParts {
             event_type,
             subject,
@@ -250,7 +268,7 @@ fn attribute<'a>(name: &str, value: Option<&'a str>) -> Checked<&'a str> {
     }
 }
 
-fn check_media_type(media_type: Option<&str>, binary: bool) -> Checked<()> {
+fn check_media_type(media_type: Option<&str>) -> Checked<()> {
     let essence = media_type
         .and_then(|text| text.split(';').next())
         .map(str::trim);
@@ -258,27 +276,19 @@ fn check_media_type(media_type: Option<&str>, binary: bool) -> Checked<()> {
         let essence = essence.to_ascii_lowercase();
         essence == "application/json" || essence == "text/json" || essence.ends_with("+json")
     });
-    if json && !binary {
+    if json {
         return Ok(());
     }
-    let message = match media_type {
-        Some(media_type) if !json => {
-            format!(
-                "datacontenttype is {:?}: expected \"application/json\"",
-                clip(media_type)
-            )
-        }
-        _ => "data_base64 is binary: expected JSON in data".to_owned(),
-    };
+    let message = format!(
+        "datacontenttype is {:?}: expected \"application/json\"",
+        clip(media_type.unwrap_or_default())
+    );
     Err((RefusalCode::UnsupportedDatacontenttype, message))
 }
 
 fn check_time(text: &str, received: Timestamp) -> Checked<Timestamp> {
-    let time: Timestamp = text.parse().map_err(|_| {
-        let message = format!(
-            "time is {:?}: expected an RFC 3339 instant such as 2026-01-31T12:00:00Z",
-            clip(text)
-        );
+    let time = instant::parse(text).ok_or_else(|| {
+        let message = format!("time is {:?}: expected {}", clip(text), instant::EXPECTED);
         (RefusalCode::InvalidTime, message)
     })?;
     // A year of 366 days, so that no calendar makes an instant within the reach too old.
@@ -331,120 +341,4 @@ fn clip(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: &str = "2026-06-01T00:00:00Z";
-
-    fn organization(name: &str) -> OrganizationId {
-        OrganizationId::from_random(u128::from(name.len() as u64))
-    }
-
-    fn validate(text: &str) -> Result<Event, Refusal> {
-        let receipt = Receipt {
-            own: organization(""),
-            received: NOW.parse().unwrap(),
-            resolve: |name: &str| (name == "child").then(|| organization(name)),
-        };
-        Draft::parse(text)?.validate(&receipt)
-    }
-
-    fn event(extra: &str) -> String {
-        format!(r#"{{"specversion":"1.0","id":"1","source":"s","type":"t","subject":"u"{extra}}}"#)
-    }
-
-    fn refused(extra: &str) -> String {
-        let refusal = validate(&event(extra)).unwrap_err();
-        format!("{}: {}", refusal.code.as_str(), refusal.message)
-    }
-
-    #[test]
-    fn a_full_event_keeps_what_was_sent() {
-        let text = event(
-            r#","time":"2026-05-31T23:00:00.123456789+02:00","organization":"child","data":{"n": 1.50}"#,
-        );
-        let event = validate(&text).unwrap();
-        assert_eq!(event.time.to_string(), "2026-05-31T21:00:00.123456789Z");
-        assert_eq!(event.organization, organization("child"));
-        assert_eq!(event.texts.data(), Some(r#"{"n": 1.50}"#));
-    }
-
-    #[test]
-    fn without_time_organization_and_data_the_servers_count() {
-        let event = validate(&event(r#","data":null,"ext":{"a":1}"#)).unwrap();
-        assert_eq!(event.time.to_string(), NOW);
-        assert_eq!(event.organization, organization(""));
-        assert_eq!(event.texts.data(), None);
-    }
-
-    #[test]
-    fn refusals_say_what_was_expected() {
-        assert_eq!(
-            refused(r#","data":[1]"#),
-            "data_not_object: data is [1]: expected an object or null"
-        );
-        assert_eq!(
-            refused(r#","datacontenttype":"text/xml""#),
-            "unsupported_datacontenttype: datacontenttype is \"text/xml\": expected \"application/json\""
-        );
-        assert_eq!(
-            refused(r#","time":"yesterday""#),
-            "invalid_time: time is \"yesterday\": expected an RFC 3339 instant such as 2026-01-31T12:00:00Z"
-        );
-        assert_eq!(
-            refused(r#","time":"1900-01-01T00:00:00Z""#),
-            "invalid_time: time is 1900-01-01T00:00:00Z: expected an instant within 100 years of 2026-06-01T00:00:00Z"
-        );
-        assert!(refused(r#","organization":"sibling""#).starts_with("unknown_organization: "));
-        let missing = validate(r#"{"specversion":"1.0","id":"1","source":"s","type":"t"}"#);
-        assert_eq!(missing.unwrap_err().code, RefusalCode::MissingAttribute);
-        assert_eq!(validate("{").unwrap_err().code, RefusalCode::MalformedEvent);
-        assert_eq!(
-            validate(r#"{"id":7}"#).unwrap_err().code,
-            RefusalCode::MalformedEvent
-        );
-    }
-
-    #[test]
-    fn gathering_changes_no_hash() {
-        let json = Json::parse(r#"{"a":[1.50,-2e3,"x",true,null],"b":{"c":"\u00e9"}}"#).unwrap();
-        let (mut gathered, mut direct) = (Gathered::new(), SipHasher13::new());
-        for text in ["", "flight", "a longer text of more than eight bytes"] {
-            hash_text(b'T', text, &mut gathered);
-            hash_text(b'T', text, &mut direct);
-            json.hash_canonical(&mut gathered);
-            json.hash_canonical(&mut direct);
-            assert_eq!(gathered.finish(), direct.finish());
-        }
-    }
-
-    #[test]
-    fn a_fingerprint_sees_content_and_compares_time_only_when_both_carry_one() {
-        let print = |extra: &str| validate(&event(extra)).unwrap().fingerprint;
-        let timed = print(r#","time":"2026-01-01T00:00:00Z","data":{"a":1,"b":2.0}"#);
-        assert!(timed.matches(print(r#","data":{"b":2,"a":1.0}"#)));
-        assert!(timed.matches(print(
-            r#","time":"2026-01-01T01:00:00+01:00","data":{"b":2,"a":1}"#
-        )));
-        assert!(!timed.matches(print(
-            r#","time":"2026-01-01T00:00:01Z","data":{"a":1,"b":2}"#
-        )));
-        assert!(!timed.matches(print(r#","data":{"a":1,"b":3}"#)));
-        assert!(!timed.matches(print(r#","organization":"child","data":{"a":1,"b":2}"#)));
-    }
-    /// Stored keys are compared with these for as long as the data lives.
-    #[test]
-    fn fingerprints_are_what_they_have_always_been() {
-        let data = concat!(
-            r#""data":{"z":[1,-0.50,1e3,12.30E-4,0,-0.0,0.001,100,1e99999999999],"#,
-            r#""a":{"b":"\u00e9","a":null},"z2":true,"":false}"#
-        );
-        let sent = r#""organization":"child","time":"2026-05-31T23:00:00.5+02:00""#;
-        let full = validate(&event(&format!(",{sent},{data}"))).unwrap();
-        assert_eq!(full.fingerprint.0, 0xad03_5fa9_c774_ec05);
-        assert_eq!(
-            validate(&event("")).unwrap().fingerprint.0,
-            0x618c_3b27_c800_0000
-        );
-    }
-}
+mod tests;

@@ -6,10 +6,12 @@
 
 pub mod aggregation;
 pub mod billing;
+pub mod condition;
 pub mod dimension;
 pub mod event;
 pub mod export;
 pub mod ids;
+pub mod instant;
 pub mod json;
 pub mod kind;
 pub mod limits;

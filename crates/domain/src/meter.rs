@@ -218,19 +218,16 @@ impl Meter {
     }
 }
 
-/// Says why an event fits no meter, or `None` when one reads it.
+/// Says which meter of its type cannot read an event, though another may, or that none reads it.
 pub fn validation_error(meters: &[Meter], event_type: &str, data: &Json<'_>) -> Option<String> {
-    let mut misfit = None;
+    let mut is_read = false;
     for meter in meters {
         match meter.read(event_type, data) {
-            Ok(Some(_)) => return None,
-            Ok(None) => {}
-            Err(error) => misfit = misfit.or(Some(error.to_string())),
+            Ok(reading) => is_read |= reading.is_some(),
+            Err(misfit) => return Some(misfit.to_string()),
         }
     }
-    Some(
-        misfit.unwrap_or_else(|| format!("no meter reads events of type {event_type:?} like this")),
-    )
+    (!is_read).then(|| format!("no meter reads events of type {event_type:?} like this"))
 }
 
 #[cfg(test)]

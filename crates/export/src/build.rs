@@ -182,6 +182,7 @@ fn totals_query(read: &UsageRead<'_>, dimensions: &[Dimension]) -> TotalsQuery {
             .map(GroupKey::Dimension)
             .collect(),
         filters: Vec::new(),
+        spans: false,
     }
 }
 

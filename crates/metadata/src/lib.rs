@@ -48,7 +48,7 @@ pub use export::{
 pub use instance::Instance;
 pub use key::{Key, KeyState, NewKey};
 pub use known_usage::KnownUsage;
-pub use meter::MeterRecord;
+pub use meter::{MeterList, MeterOrder, MeterRecord};
 pub use open::{BUSY_TIMEOUT_MS, Metadata, Options, Target};
 pub use organization::{
     BillingAnchor, BillingPeriod, EqualName, InheritedAnchor, NewOrganization, Organization,

@@ -239,6 +239,11 @@ fn migrator() -> Migrator {
             "anchors",
             include_str!("../migrations/0017_anchors.sql"),
         ),
+        (
+            18,
+            "annotations",
+            include_str!("../migrations/0018_annotations.sql"),
+        ),
     ];
     let migrations = texts.into_iter().map(|(version, description, text)| {
         let text = text.into_sql_str();

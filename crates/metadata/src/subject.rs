@@ -25,6 +25,8 @@ pub struct Subject {
     pub key: String,
     /// Name for people.
     pub display_name: Option<String>,
+    /// What its clients note on it: a JSON object.
+    pub metadata: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -32,12 +34,14 @@ pub struct Subject {
 }
 
 impl Metadata {
-    /// Creates the organization's subject or sets its display name.
+    /// Creates the organization's subject or sets its display name, and its metadata if they are
+    /// given.
     pub async fn put_subject(
         &self,
         organization: OrganizationId,
         key: &str,
         display_name: Option<&str>,
+        metadata: Option<Option<&str>>,
         now: Timestamp,
     ) -> Result<Subject> {
         check::echo("key", key)?;
@@ -49,15 +53,18 @@ impl Metadata {
         let mut transaction = self.database.begin().await?;
         organization::must_exist(&mut transaction, organization).await?;
         let statement = sql("INSERT INTO subjects
-                 (organization_id, subject_key, display_name, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $4)
+                 (organization_id, subject_key, display_name, created_at, updated_at, metadata)
+             VALUES ($1, $2, $3, $4, $4, $5)
              ON CONFLICT (organization_id, subject_key) DO UPDATE
-                 SET display_name = excluded.display_name, updated_at = excluded.updated_at
+                 SET display_name = excluded.display_name, updated_at = excluded.updated_at,
+                     metadata = CASE WHEN $6 THEN excluded.metadata ELSE subjects.metadata END
              RETURNING *")
         .bind(organization)
         .bind(key)
         .bind(display_name)
-        .bind(now);
+        .bind(now)
+        .bind(metadata.flatten())
+        .bind(metadata.is_some());
         let row = transaction.one(statement).await?;
         transaction.commit().await?;
         subject_of(&row.ok_or_else(|| Error::not_found("subject", key))?)
@@ -150,6 +157,7 @@ fn subject_of(row: &Row) -> Result<Subject> {
         organization: row.get("organization_id")?,
         key: row.get("subject_key")?,
         display_name: row.maybe("display_name")?,
+        metadata: row.maybe("metadata")?,
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
     })

@@ -1,7 +1,10 @@
 //! The one list of routes. Each path is stated once, on its handler.
 
+pub mod accept;
 mod artifact;
+pub mod body;
 pub mod client;
+pub mod conditions;
 pub mod docs;
 pub mod events;
 pub mod exports;
@@ -9,6 +12,7 @@ pub mod field;
 pub mod keys;
 pub mod metering;
 pub mod meters;
+pub mod notes;
 pub mod ops;
 pub mod organizations;
 pub mod page;
@@ -35,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use self::docs::Credentials;
+use self::parameters::Declared;
 use crate::app::App;
 use crate::bodies::SMALL_BYTES_MAX;
 use crate::connections::{self, Reading};
@@ -62,14 +67,18 @@ struct Document;
 fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(events::ingest_events, events::list_events))
+        .routes(routes!(events::list_events_v2))
         .routes(routes!(store::get_store))
         .routes(routes!(meters::create_meter, meters::list_meters))
         .routes(routes!(
             meters::get_meter,
+            meters::put_meter,
             meters::patch_meter,
             meters::delete_meter
         ))
         .routes(routes!(meters::query_meter, meters::post_query_meter))
+        .routes(routes!(meters::list_meter_subjects))
+        .routes(routes!(meters::list_group_by_values))
         .routes(routes!(subjects::put_subjects, subjects::list_subjects))
         .routes(routes!(subjects::get_subject, subjects::delete_subject))
         .merge(control_routes())
@@ -182,12 +191,14 @@ pub fn document() -> utoipa::openapi::OpenApi {
 
 /// The router, with everything that surrounds a request.
 pub fn router(app: &Arc<App>) -> Router {
-    let (router, _) = routes().split_for_parts();
+    let (router, document) = routes().split_for_parts();
+    let declared = Arc::new(Declared::of(&document));
     router
         .fallback(async || ApiError::new(Code::NotFound, "no such path"))
         .method_not_allowed_fallback(async || {
             ApiError::new(Code::MethodNotAllowed, Code::MethodNotAllowed.meaning())
         })
+        .layer(from_fn_with_state(declared, parameters::check))
         .layer(DefaultBodyLimit::max(app.config.limits.body_bytes_max))
         .layer(CatchPanicLayer::custom(request::panicked))
         .layer(from_fn_with_state(Arc::clone(app), connections::admit))

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, variables};
 use crate::setup::CATALOGUE;
 
 /// Takes usage in once and gives it out in every shape.
@@ -50,10 +50,7 @@ pub struct Global {
 impl Global {
     /// The configuration in force: defaults, file, environment, then the flags.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        let variables = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        });
-        let mut config = Config::load(self.config.as_deref(), variables)?;
+        let mut config = Config::load(self.config.as_deref(), variables()?)?;
         if let Some(data_dir) = &self.data_dir {
             config.server.data_dir.clone_from(data_dir);
         }

@@ -1,5 +1,6 @@
 //! Configuration: embedded defaults, the operator's file, then the environment.
 
+mod environment;
 pub mod exports;
 pub mod limits;
 pub mod log;
@@ -8,11 +9,13 @@ pub mod secret;
 pub mod server;
 pub mod store;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use environment::variables;
 pub use exports::Exports;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
@@ -23,9 +26,6 @@ pub use store::{Database, Store, StoreMode};
 
 /// The documented defaults, as embedded into the binary.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
-
-/// Start of the names of environment variables that set keys.
-const ENVIRONMENT_PREFIX: &str = "TALLYPORT_";
 
 /// What the server does where requests do not say otherwise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -68,9 +68,26 @@ pub enum ConfigError {
         /// Where and why.
         source: Box<toml::de::Error>,
     },
-    /// An environment variable names no key of its section.
-    #[error("{name} sets no known key: see `tallyport check-config` for the keys")]
+    /// An environment variable names no key.
+    #[error(
+        "{name} sets no known key: expected TALLYPORT_<SECTION>_<KEY>, as `tallyport check-config` \
+         prints them"
+    )]
     UnknownVariable {
+        /// The variable.
+        name: String,
+    },
+    /// Two environment variables are names of one key.
+    #[error("{first} and {second} set the same key: expected one of them")]
+    Twice {
+        /// The one that was read first.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// An environment variable is not UTF-8.
+    #[error("{name} is not UTF-8: expected a text")]
+    NotText {
         /// The variable.
         name: String,
     },
@@ -100,8 +117,19 @@ impl Config {
         if let Some(path) = file {
             merge(&mut merged, read(path)?);
         }
+        let mut set = BTreeMap::new();
         for (name, value) in variables {
-            set_from_environment(&mut merged, &defaults, &name, &value)?;
+            let Some(setting) = environment::setting(&defaults, &name, &value)? else {
+                continue;
+            };
+            let key = (setting.section.clone(), setting.key.clone());
+            if let Some(first) = set.insert(key, name.clone()) {
+                return Err(ConfigError::Twice {
+                    first,
+                    second: name,
+                });
+            }
+            setting.set(&mut merged);
         }
         let invalid = |error| ConfigError::Invalid(Box::new(error));
         merged.try_into().map_err(invalid)
@@ -131,60 +159,6 @@ fn merge(base: &mut Table, over: Table) {
     }
 }
 
-/// Sets the key a variable names; variables of no known section are someone else's.
-fn set_from_environment(
-    merged: &mut Table,
-    defaults: &Table,
-    name: &str,
-    text: &str,
-) -> Result<(), ConfigError> {
-    let Some(rest) = name.strip_prefix(ENVIRONMENT_PREFIX) else {
-        return Ok(());
-    };
-    let lower = rest.to_ascii_lowercase();
-    let Some((section, key)) = lower.split_once('_') else {
-        return Ok(());
-    };
-    let Some(Value::Table(known)) = defaults.get(section) else {
-        return Ok(());
-    };
-    let unknown = || ConfigError::UnknownVariable {
-        name: name.to_owned(),
-    };
-    let value = like(known.get(key).ok_or_else(unknown)?, text);
-    let value = value.map_err(|expected| ConfigError::Variable {
-        name: name.to_owned(),
-        value: text.to_owned(),
-        expected,
-    })?;
-    if let Some(Value::Table(table)) = merged.get_mut(section) {
-        table.insert(key.to_owned(), value);
-    }
-    Ok(())
-}
-
-/// Reads `text` as a value of the same type as `default`.
-fn like(default: &Value, text: &str) -> Result<Value, &'static str> {
-    match default {
-        Value::Integer(_) => text
-            .parse()
-            .map(Value::Integer)
-            .map_err(|_| "a whole number"),
-        Value::Boolean(_) => text
-            .parse()
-            .map(Value::Boolean)
-            .map_err(|_| "true or false"),
-        Value::Array(_) => {
-            let items = text
-                .split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty());
-            Ok(Value::Array(items.map(Value::from).collect()))
-        }
-        _ => Ok(Value::from(text)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,7 +184,8 @@ mod tests {
         let variables = [
             ("TALLYPORT_SERVER_LISTEN", "127.0.0.1:2"),
             ("TALLYPORT_SERVER_ALLOWED_HOSTS", "a.example, b.example"),
-            ("TALLYPORT_SERVICE_HOST", "set by an orchestrator"),
+            ("TALLYPORT_CONFIG", "tallyport.toml"),
+            ("TALLYPORT_KEY", "tp_"),
             ("HOME", "/"),
         ];
         let config = load(file, &variables).unwrap();
@@ -230,6 +205,57 @@ mod tests {
         assert_eq!(
             number,
             "TALLYPORT_EXPORTS_WORKERS is \"many\": expected a whole number"
+        );
+    }
+
+    #[test]
+    fn a_variable_that_names_no_key_is_refused_whatever_its_section() {
+        for name in [
+            "TALLYPORT_LIMIT_BODY",
+            "TALLYPORT_VERBOSE",
+            "TALLYPORT_",
+            "TALLYPORT_URL",
+        ] {
+            let unknown = refused("", &[(name, "1")]);
+            assert!(
+                unknown.starts_with(&format!("{name} sets no known key")),
+                "{unknown}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_folder_and_the_address_have_short_names() {
+        let variables = [
+            ("TALLYPORT_DATA_DIR", "/srv/usage"),
+            ("TALLYPORT_LISTEN", "127.0.0.1:9"),
+        ];
+        let server = load("", &variables).unwrap().server;
+        assert_eq!(server.data_dir.to_str(), Some("/srv/usage"));
+        assert_eq!(server.listen.to_string(), "127.0.0.1:9");
+        let twice = [variables[1], ("TALLYPORT_SERVER_LISTEN", "127.0.0.1:8")];
+        assert_eq!(
+            refused("", &twice),
+            "TALLYPORT_LISTEN and TALLYPORT_SERVER_LISTEN set the same key: expected one of them"
+        );
+    }
+
+    #[test]
+    fn what_an_orchestrator_sets_for_a_service_of_our_name_is_no_key() {
+        let variables = [
+            ("TALLYPORT_SERVICE_HOST", "10.0.0.7"),
+            ("TALLYPORT_SERVICE_PORT", "8080"),
+            ("TALLYPORT_SERVICE_PORT_HTTP", "8080"),
+            ("TALLYPORT_PORT", "tcp://10.0.0.7:8080"),
+            ("TALLYPORT_PORT_8080_TCP", "tcp://10.0.0.7:8080"),
+            ("TALLYPORT_PORT_8080_TCP_PROTO", "tcp"),
+            ("TALLYPORT_API_PORT_8080_TCP_ADDR", "10.0.0.7"),
+        ];
+        assert!(load("", &variables).is_ok());
+        let port = refused("", &[("TALLYPORT_PORT", "8080")]);
+        assert!(
+            port.starts_with("TALLYPORT_PORT sets no known key"),
+            "{port}"
         );
     }
 

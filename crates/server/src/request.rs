@@ -50,12 +50,13 @@ pub async fn surround(State(app): State<Arc<App>>, mut request: Request, next: N
 
 /// Refuses a query that the readers of parameters would have to guess at.
 fn check_query(query: Option<&str>) -> ApiResult<()> {
-    match query.and_then(percent::not_utf8) {
-        None => Ok(()),
-        Some(parameter) => Err(ApiError::invalid(format!(
-            "the parameter {parameter} is not UTF-8 once its escapes are undone: expected UTF-8"
-        ))),
-    }
+    let Some(parameter) = query.and_then(percent::not_utf8) else {
+        return Ok(());
+    };
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    Err(ApiError::invalid(format!(
+        "{name} is {value:?} in the URL: expected escapes that make UTF-8"
+    )))
 }
 
 fn span(id: RequestId, method: &Method, path: &str) -> tracing::Span {

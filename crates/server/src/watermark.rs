@@ -34,9 +34,15 @@ const GUARD_DIGITS: usize = 8;
 /// The tag is an HMAC of the numbers, and the numbers are hidden by an HMAC of the tag: equal
 /// watermarks give equal texts, others unlike ones, and nobody else makes a valid one.
 pub struct Seal {
+    watermarks: Keys,
+    places: Keys,
+    since: Timestamp,
+}
+
+/// The two keys of one kind of texts.
+struct Keys {
     tag: [u8; 32],
     stream: [u8; 32],
-    since: Timestamp,
 }
 
 impl fmt::Debug for Seal {
@@ -52,9 +58,13 @@ impl Seal {
     }
 
     fn new(key: &ServerKey) -> Self {
+        let keys = |tag: &[u8], stream: &[u8]| Keys {
+            tag: mac(&key.secret, tag),
+            stream: mac(&key.secret, stream),
+        };
         Self {
-            tag: mac(&key.secret, b"tag"),
-            stream: mac(&key.secret, b"stream"),
+            watermarks: keys(b"tag", b"stream"),
+            places: keys(b"tag of places", b"stream of places"),
             since: key.made_at,
         }
     }
@@ -66,22 +76,56 @@ impl Seal {
 
     /// The text of a watermark: 55 characters of base64url.
     pub fn text(&self, as_of: AsOf) -> String {
-        let mut numbers = [0; NUMBERS];
-        let micros = as_of.time.as_microsecond();
-        numbers[..8].copy_from_slice(&as_of.sequence.to_be_bytes());
-        numbers[8..16].copy_from_slice(&as_of.revision.to_be_bytes());
-        numbers[16..].copy_from_slice(&micros.to_be_bytes());
+        let micros = as_of.time.as_microsecond().cast_unsigned();
+        let numbers = [as_of.sequence, as_of.revision, micros];
+        format!("{SEALED}{}", self.watermarks.seal(numbers))
+    }
+
+    /// Reads a sealed text of this key.
+    pub fn read(&self, text: &str) -> Option<AsOf> {
+        let [sequence, revision, micros] = self.watermarks.open(text.strip_prefix(SEALED)?)?;
+        as_of(sequence, revision, micros)
+    }
+
+    /// The text of an event's place in a list: its time and its sequence, which others may not see.
+    pub fn place_text(&self, time: Timestamp, sequence: u64) -> String {
+        let seconds = time.as_second().cast_unsigned();
+        let nanoseconds = u64::from(time.subsec_nanosecond().unsigned_abs());
+        self.places.seal([sequence, seconds, nanoseconds])
+    }
+
+    /// Reads the text of a place.
+    pub fn read_place(&self, text: &str) -> Option<(Timestamp, u64)> {
+        let [sequence, seconds, nanoseconds] = self.places.open(text)?;
+        let nanoseconds = i32::try_from(nanoseconds).ok()?;
+        let seconds = seconds.cast_signed();
+        let nanoseconds = if seconds < 0 {
+            -nanoseconds
+        } else {
+            nanoseconds
+        };
+        Some((Timestamp::new(seconds, nanoseconds).ok()?, sequence))
+    }
+}
+
+impl Keys {
+    /// The text of numbers in base64url.
+    fn seal(&self, numbers: [u64; 3]) -> String {
+        let mut bytes = [0; NUMBERS];
+        for (place, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+        let mut numbers = bytes;
         let mut sealed = [0; TAG + NUMBERS];
         let tag = mac(&self.tag, &numbers);
         sealed[..TAG].copy_from_slice(&tag[..TAG]);
         self.hide(&mut numbers, &tag[..TAG]);
         sealed[TAG..].copy_from_slice(&numbers);
-        format!("{SEALED}{}", URL_SAFE_NO_PAD.encode(sealed))
+        URL_SAFE_NO_PAD.encode(sealed)
     }
 
-    /// Reads a sealed text of this key.
-    pub fn read(&self, text: &str) -> Option<AsOf> {
-        let sealed = URL_SAFE_NO_PAD.decode(text.strip_prefix(SEALED)?).ok()?;
+    fn open(&self, text: &str) -> Option<[u64; 3]> {
+        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (tag, hidden) = sealed.split_at_checked(TAG)?;
         let mut numbers: [u8; NUMBERS] = hidden.try_into().ok()?;
         self.hide(&mut numbers, tag);
@@ -93,7 +137,7 @@ impl Seal {
                 numbers.get(at..at + 8)?.try_into().ok()?,
             ))
         };
-        as_of(number(0)?, number(8)?, number(16)?)
+        Some([number(0)?, number(8)?, number(16)?])
     }
 
     /// Hides numbers, or shows hidden ones.
@@ -175,6 +219,23 @@ mod tests {
         for bad in [&text[1..], &text[..54], "", "é", "2", "1"] {
             assert_eq!(seal.read(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_place_is_sealed_apart_from_watermarks() {
+        let seal = seal(7);
+        for time in [
+            "2026-06-01T12:00:00.000000001Z",
+            "1950-06-01T12:00:00.999999999Z",
+        ] {
+            let time: Timestamp = time.parse().unwrap();
+            let text = seal.place_text(time, 9);
+            assert_eq!(seal.read_place(&text), Some((time, 9)));
+            assert_eq!(seal.read(&format!("{SEALED}{text}")), None);
+            assert_eq!(self::seal(8).read_place(&text), None);
+        }
+        let watermark = seal.text(watermark(9));
+        assert_eq!(seal.read_place(&watermark[1..]), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Lists the newest events for people to look at.
 
 mod fetch;
+mod narrow;
 mod newest;
 
 use std::sync::Arc;
@@ -8,10 +9,10 @@ use std::sync::Arc;
 use arrow_array::{Array, RecordBatch};
 use domain::meter::validation_error;
 
-use crate::columns::{Column, KEY_COLUMNS, Keys, Strings, Texts, parse};
+use crate::columns::{Keys, Texts, parse};
 use crate::error::Result;
-use crate::query::{EventsQuery, StoredEvent};
-use crate::row::Row;
+use crate::query::{EventText, EventsQuery, StoredEvent};
+use crate::row::{Row, instant};
 use crate::segment::{Ask, Segment};
 use crate::snapshot::Snapshot;
 use crate::tail;
@@ -34,7 +35,7 @@ pub fn events(snapshot: &Snapshot, query: &EventsQuery, as_of: u64) -> Result<Ve
     }
     visible.conflicts = true;
     let search = Search { query, visible };
-    let mut newest = Newest::new(query.limit);
+    let mut newest = Newest::new(query.limit, query.after);
     search.look_through_tail(snapshot, &mut newest)?;
     search.look_through_segments(snapshot, &mut newest)?;
     fetch::fetch(snapshot, &query.meters, &newest.into_sorted())
@@ -54,7 +55,7 @@ impl Search<'_> {
                 sequence: found.sequence,
                 place: Place::Tail { chunk, row },
             };
-            if !newest.takes(&candidate) || !self.lists_subject(found.texts.subject()) {
+            if !newest.takes(&candidate) || !self.lists(found) {
                 return;
             }
             match self.lists_error_of(found) {
@@ -92,13 +93,8 @@ impl Search<'_> {
         group: usize,
         newest: &mut Newest,
     ) -> Result<()> {
-        let mut columns = KEY_COLUMNS.to_vec();
-        columns.push(Column::Subject);
-        if self.query.with_error.is_some() {
-            columns.push(Column::Data);
-        }
         let ask = Ask {
-            columns,
+            columns: narrow::columns(self.query),
             texts: Texts::Coded,
             batch_rows: BATCH_ROWS,
         };
@@ -122,8 +118,7 @@ impl Search<'_> {
         place: impl Fn(usize) -> Place,
     ) -> Result<()> {
         let keys = Keys::of(batch);
-        let subjects = Strings::of(batch.column(KEY_COLUMNS.len()));
-        let data = batch.columns().get(KEY_COLUMNS.len() + 1).map(Strings::of);
+        let narrowing = narrow::View::of(batch, self.query);
         self.visible.each_stretch(&keys, |run, _, rows| {
             // The latest of a stretch come last: once one is too old, so are all before it.
             for row in rows.rev() {
@@ -132,13 +127,16 @@ impl Search<'_> {
                     sequence: keys.sequence[row],
                     place: place(row),
                 };
-                if !newest.takes(&candidate) {
+                if newest.is_too_old(&candidate) {
                     break;
                 }
-                let listed =
-                    self.visible.counts(&keys, row) && self.lists_subject(subjects.at(row));
+                if !newest.takes(&candidate) {
+                    continue;
+                }
+                let listed = self.visible.counts(&keys, row)
+                    && narrowing.lists(row, run.event_type, keys.time[row]);
                 let conflicts = keys.conflict.is_valid(row);
-                let data = data.and_then(|data| data.get(row));
+                let data = narrowing.data(row);
                 let sequence = keys.sequence[row];
                 if listed && self.lists_error(conflicts, run.event_type, data, sequence)? {
                     newest.push(candidate);
@@ -148,9 +146,15 @@ impl Search<'_> {
         })
     }
 
-    fn lists_subject(&self, subject: &str) -> bool {
-        let subjects = &self.query.subjects;
-        subjects.is_empty() || subjects.iter().any(|listed| listed == subject)
+    fn lists(&self, row: &Row) -> bool {
+        let texts = row.texts.parts();
+        let text = |text| match text {
+            EventText::Id => texts.id,
+            EventText::Source => texts.source,
+            EventText::Subject => texts.subject,
+            EventText::Type => texts.event_type,
+        };
+        narrow::lists(self.query, text, row.time(), || instant(row.received_ns))
     }
 
     fn lists_error_of(&self, row: &Row) -> Result<bool> {

@@ -4,6 +4,7 @@ mod batch;
 
 use domain::Timestamp;
 use domain::aggregation::Fold;
+use domain::condition::{TextCondition, TimeCondition};
 use domain::dimension::Dimension;
 use domain::ids::OrganizationId;
 use domain::meter::{Meter, ReadingRule};
@@ -46,6 +47,8 @@ pub struct TotalsQuery {
     pub group_by: Vec<GroupKey>,
     /// Conditions that must all hold.
     pub filters: Vec<GroupFilter>,
+    /// Whether each total says when its first and last readings were; only without windows.
+    pub spans: bool,
 }
 
 /// Something rows can be told apart by.
@@ -61,13 +64,13 @@ pub enum GroupKey {
     Path(JsonPath),
 }
 
-/// Holds when the key is one of the values.
+/// Holds when the text of the key fulfils the condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupFilter {
     /// What to look at.
     pub key: GroupKey,
     /// Texts that pass.
-    pub values: Vec<String>,
+    pub values: TextCondition,
 }
 
 /// One total.
@@ -81,6 +84,8 @@ pub struct TotalRow {
     pub keys: Vec<Option<String>>,
     /// The folded readings.
     pub fold: Fold,
+    /// Event times of the first and the last of them, where the query asks for them.
+    pub span: Option<(Timestamp, Timestamp)>,
 }
 
 /// Events to list, newest first by time, then by sequence.
@@ -90,14 +95,33 @@ pub struct EventsQuery {
     pub scope: Scope,
     /// Range of event time.
     pub range: TimeRange,
-    /// Subjects to list; empty for all.
-    pub subjects: Vec<String>,
-    /// An event with one of these meters' readings has no error.
+    /// Conditions on texts of the event that must all hold.
+    pub texts: Vec<(EventText, TextCondition)>,
+    /// A condition on the event time beside the range.
+    pub time: Option<TimeCondition>,
+    /// A condition on the instant of receipt.
+    pub received: Option<TimeCondition>,
+    /// Only events that a list without this would give after the one of this time and sequence.
+    pub after: Option<(Timestamp, u64)>,
+    /// An event that each of these meters reads, or leaves alone, has no error.
     pub meters: Vec<Meter>,
     /// `Some(true)` lists only events with an error, `Some(false)` only those without.
     pub with_error: Option<bool>,
     /// Most events to give.
     pub limit: usize,
+}
+
+/// A text of an event that a list may be narrowed by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventText {
+    /// CloudEvents `id`.
+    Id,
+    /// CloudEvents `source`.
+    Source,
+    /// CloudEvents `subject`.
+    Subject,
+    /// CloudEvents `type`.
+    Type,
 }
 
 /// An event as listed.

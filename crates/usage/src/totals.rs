@@ -4,9 +4,11 @@ mod groups;
 mod hours;
 mod plan;
 mod rolled;
+mod spans;
 mod tally;
 mod windows;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -27,16 +29,48 @@ pub fn totals(snapshot: &Snapshot, query: &TotalsQuery, as_of: u64) -> Result<Ve
     check_retention(snapshot, &query.scope)?;
     let plan = Plan::new(query, as_of);
     let level = rolled::level(query);
-    if let Some(rows) = fold(snapshot, &plan, level)? {
-        return Ok(rows);
+    if let Some(folded) = fold(snapshot, &plan, level)? {
+        return close_spans(snapshot, &plan, folded);
     }
     // An hour lay in two windows: only rows tell them apart.
-    let rows = fold(snapshot, &plan, None)?;
-    rows.ok_or_else(|| Error::Internal("rows lie in no window".into()))
+    fold_rows(snapshot, &plan)
+}
+
+/// Open hours of spans up to which their rows are read apart; beyond, all rows are.
+const OPEN_HOURS_MAX: usize = 64;
+
+/// The totals of a fold, each with the instant of its first reading where only its hour is known.
+fn close_spans(snapshot: &Snapshot, plan: &Plan<'_>, folded: Folded) -> Result<Vec<TotalRow>> {
+    let Folded {
+        mut rows,
+        open_hours,
+    } = folded;
+    if open_hours.is_empty() {
+        return Ok(rows);
+    }
+    if open_hours.len() > OPEN_HOURS_MAX {
+        return fold_rows(snapshot, plan);
+    }
+    let first_hours = fold_rows(snapshot, &plan.in_hours(&open_hours))?;
+    spans::close(&mut rows, &first_hours, &open_hours);
+    Ok(rows)
+}
+
+fn fold_rows(snapshot: &Snapshot, plan: &Plan<'_>) -> Result<Vec<TotalRow>> {
+    let folded = fold(snapshot, plan, None)?;
+    let folded = folded.ok_or_else(|| Error::Internal("rows lie in no window".into()))?;
+    Ok(folded.rows)
+}
+
+/// What a fold came to.
+struct Folded {
+    rows: Vec<TotalRow>,
+    /// Hours in which first readings lie somewhere.
+    open_hours: BTreeSet<i64>,
 }
 
 /// Folds rows, and whole hours from rollups of `level`; `None` when an hour lies in two windows.
-fn fold(snapshot: &Snapshot, plan: &Plan<'_>, level: Option<u8>) -> Result<Option<Vec<TotalRow>>> {
+fn fold(snapshot: &Snapshot, plan: &Plan<'_>, level: Option<u8>) -> Result<Option<Folded>> {
     let mut tally = Tally::new(plan);
     for segment in &snapshot.segments {
         let rolled = match level {
@@ -52,7 +86,10 @@ fn fold(snapshot: &Snapshot, plan: &Plan<'_>, level: Option<u8>) -> Result<Optio
     for batch in TailRows::new(snapshot, &plan.visible, &plan.ask) {
         tally.add(&batch?, &none)?;
     }
-    Ok(Some(tally.finish()))
+    Ok(Some(Folded {
+        open_hours: tally.open_hours(),
+        rows: tally.finish(),
+    }))
 }
 
 /// Folds rows of a segment; of the meters that are `rolled` only those outside whole hours.

@@ -23,11 +23,11 @@ use tally::Tally;
 /// How the README passes the tests.
 pub(crate) const TEST_COMMAND: &str = "cargo xtask test";
 /// URL of an empty server that the conformance suites may fill.
-const POSTGRES_VARIABLE: &str = "TALLYPORT_TEST_POSTGRES";
+const POSTGRES_VARIABLE: &str = "TEST_POSTGRES";
 /// Python that has DuckDB, which then reads the Parquet files of tests.
-const DUCKDB_VARIABLE: &str = "TALLYPORT_TEST_DUCKDB";
+const DUCKDB_VARIABLE: &str = "TEST_DUCKDB";
 /// Rounds of the kill test.
-const KILL_ROUNDS_VARIABLE: &str = "TALLYPORT_KILL_ROUNDS";
+const KILL_ROUNDS_VARIABLE: &str = "TEST_KILL_ROUNDS";
 const KILL_ROUNDS_LONG: &str = "200";
 
 /// How much to prove.

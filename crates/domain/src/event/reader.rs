@@ -6,8 +6,10 @@ use std::hash::Hasher;
 use jiff::Timestamp;
 use siphasher::sip::SipHasher13;
 
+use super::names::misspelled;
 use super::{Draft, Event, Fingerprint, Receipt, Refusal, TextParts};
 use crate::ids::OrganizationId;
+use crate::instant;
 use crate::json::canonical::Canonical;
 use crate::json::scan::Scanner;
 use crate::json::{Gathered, hash_text};
@@ -124,6 +126,8 @@ impl<'a> Attributes<'a> {
             } else if key == "data_base64" {
                 scanner.word("null")?;
                 sent.note(1 << 9)?;
+            } else if misspelled(&key).is_some() {
+                return None;
             } else {
                 scanner.skip(DATA_DEPTH_MAX)?;
             }
@@ -192,7 +196,7 @@ fn attribute<'a>(value: Option<&'a Cow<'_, str>>) -> Option<&'a str> {
 
 /// An instant that is surely not too far from its receipt.
 fn near(text: &str, received: Timestamp) -> Option<Timestamp> {
-    let time = in_utc(text).or_else(|| text.parse().ok())?;
+    let time = in_utc(text).or_else(|| instant::parse(text))?;
     let distance = time.as_second().abs_diff(received.as_second());
     (distance < NEAR_SECONDS).then_some(time)
 }
@@ -305,6 +309,7 @@ mod tests {
             r#","time":"2026-02-30T00:00:00Z"}"#,
             r#","time":"1900-01-01T00:00:00Z"}"#,
             r#","organization":"sibling"}"#,
+            r#","Organization":"child"}"#,
         ] {
             let text = format!("{HEAD}{rest}");
             assert!(!is_quick(&text), "{text}");

@@ -149,6 +149,7 @@ impl Build<'_> {
             windows: None,
             group_by: Vec::new(),
             filters: Vec::new(),
+            spans: false,
         };
         let mut counted = Fold::new(read.meter.rule.aggregation);
         for row in self.counted(query)? {
@@ -219,6 +220,7 @@ fn recount_query(read: &RecountRead<'_>) -> TotalsQuery {
         windows,
         group_by,
         filters: Vec::new(),
+        spans: false,
     }
 }
 

@@ -90,6 +90,7 @@ impl Build<'_> {
             windows: wanted.by_day.then(by_day),
             group_by: wanted.keys.iter().copied().map(group_key).collect(),
             filters: Vec::new(),
+            spans: false,
         };
         let mut sums = UsageSums::default();
         for row in self.counted(query)? {

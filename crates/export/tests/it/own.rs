@@ -186,7 +186,7 @@ fn sum(table: &Table, column: &str) -> Total {
 
 /// Lets DuckDB add up a column, where `cargo xtask test` says which Python has it.
 fn compare_with_duckdb(path: &Path, column: &str, csv: &Table) {
-    let Ok(python) = std::env::var("TALLYPORT_TEST_DUCKDB") else {
+    let Ok(python) = std::env::var("TEST_DUCKDB") else {
         return;
     };
     let (rows, total) = (csv.rows.len().to_string(), sum(csv, column).to_string());

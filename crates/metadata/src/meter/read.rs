@@ -7,7 +7,7 @@ use domain::meter::{Meter, ReadingRule, Scalar};
 use crate::checksum::METER_VERSIONS;
 use crate::database::{Access, Pools, Row, Statement, sql};
 use crate::error::Result;
-use crate::meter::MeterRecord;
+use crate::meter::{MeterList, MeterOrder, MeterRecord};
 use crate::open::Metadata;
 use crate::page::{Page, PageRequest};
 use crate::revision::Change;
@@ -17,7 +17,7 @@ use crate::snapshot::{ControlSnapshot, Range};
 macro_rules! newest {
     ($rest:literal) => {
         concat!(
-            "SELECT m.created_at, m.updated_at, v.* FROM meters m
+            "SELECT m.created_at, m.updated_at, m.metadata, v.* FROM meters m
              JOIN meter_versions v ON v.account_id = m.account_id AND v.meter_id = m.id
                  AND v.ended_revision IS NULL
                  AND v.valid_from = (SELECT max(l.valid_from) FROM meter_versions l
@@ -26,6 +26,42 @@ macro_rules! newest {
             $rest
         )
     };
+}
+
+/// Selects a part of an account's meters, ordered up or down.
+macro_rules! ordered {
+    ($direction:literal) => {
+        concat!(
+            "SELECT m.created_at, m.updated_at, m.metadata, v.* FROM meters m
+             JOIN meter_versions v ON v.account_id = m.account_id AND v.meter_id = m.id
+                 AND v.ended_revision IS NULL
+                 AND v.valid_from = (SELECT max(l.valid_from) FROM meter_versions l
+                     WHERE l.account_id = m.account_id AND l.meter_id = m.id
+                         AND l.ended_revision IS NULL)
+             WHERE m.account_id = $1 AND v.valid_to > $2
+             ORDER BY
+                 CASE $3 WHEN 'slug' THEN v.slug WHEN 'name' THEN v.name
+                     WHEN 'aggregation' THEN v.aggregation ELSE '' END ",
+            $direction,
+            ", CASE $3 WHEN 'created' THEN m.created_at WHEN 'updated' THEN m.updated_at
+                     ELSE 0 END ",
+            $direction,
+            ", m.id ",
+            $direction,
+            " LIMIT $4 OFFSET $5"
+        )
+    };
+}
+
+/// The order as the statement knows it.
+fn word_of(order: MeterOrder) -> &'static str {
+    match order {
+        MeterOrder::Slug => "slug",
+        MeterOrder::Name => "name",
+        MeterOrder::Aggregation => "aggregation",
+        MeterOrder::Created => "created",
+        MeterOrder::Updated => "updated",
+    }
 }
 
 impl Metadata {
@@ -71,6 +107,28 @@ impl Metadata {
         };
         let records = control.confirm_list(records, &range)?;
         Ok(page.cut(records, |record: &MeterRecord| record.meter.id.to_string()))
+    }
+
+    /// A part of the meters of an account, in an order.
+    pub async fn list_meters_in_order(
+        &self,
+        account: AccountId,
+        list: MeterList,
+    ) -> Result<Vec<MeterRecord>> {
+        let live_at = list.live_at.map_or(i64::MIN, Timestamp::as_microsecond);
+        let ordered = if list.descending {
+            sql(ordered!("DESC"))
+        } else {
+            sql(ordered!("ASC"))
+        };
+        let statement = ordered
+            .bind(account)
+            .bind(live_at)
+            .bind(word_of(list.order))
+            .bind(list.limit)
+            .bind(list.offset);
+        let rows = self.database.read().all(statement).await?;
+        rows.iter().map(record_of).collect()
     }
 }
 
@@ -124,6 +182,7 @@ fn record_of(row: &Row) -> Result<MeterRecord> {
         created_at: row.get("created_at")?,
         updated_at: row.get("updated_at")?,
         revision: row.get("revision")?,
+        metadata: row.maybe("metadata")?,
     })
 }
 

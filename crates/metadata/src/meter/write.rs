@@ -85,6 +85,23 @@ impl Change {
         self.touch_meter(account, id).await
     }
 
+    /// Replaces what clients note on a meter: a JSON object, or nothing.
+    pub async fn put_meter_metadata(
+        &mut self,
+        account: AccountId,
+        id: MeterId,
+        metadata: Option<&str>,
+    ) -> Result<()> {
+        self.known_meter(account, id).await?;
+        let statement = sql("UPDATE meters SET metadata = $3, updated_at = $4
+             WHERE account_id = $1 AND id = $2")
+        .bind(account)
+        .bind(id)
+        .bind(metadata)
+        .bind(self.now);
+        self.run(statement).await.map(drop)
+    }
+
     /// The meter, or the error that there is none.
     pub(crate) async fn known_meter(
         &mut self,

@@ -79,7 +79,7 @@ async fn filled(metadata: Metadata) -> World {
         let key = format!("subject {number}");
         let subject = world
             .metadata
-            .put_subject(world.root, &key, Some("x"), at(0));
+            .put_subject(world.root, &key, Some("x"), None, at(0));
         subject.await.unwrap();
     }
     world

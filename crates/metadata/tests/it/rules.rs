@@ -282,7 +282,7 @@ pub(crate) async fn what_is_not_there_is_not_found(metadata: Metadata) {
         .refused(async |change| change.insert_meter(AccountId::from_random(99), &slug).await)
         .await;
     assert_eq!(error.kind(), Kind::NotFound);
-    let subject = metadata.put_subject(nobody, "key", None, at(0)).await;
+    let subject = metadata.put_subject(nobody, "key", None, None, at(0)).await;
     assert_eq!(subject.unwrap_err().kind(), Kind::NotFound);
     let assignment = RoleAssignment {
         user: UserId::from_random(99),

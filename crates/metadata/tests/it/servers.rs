@@ -31,9 +31,9 @@ pub(crate) async fn postgres() -> Server {
 
 /// The URL of an empty database on that server.
 pub(crate) async fn postgres_url() -> String {
-    let Ok(url) = std::env::var("TALLYPORT_TEST_POSTGRES") else {
+    let Ok(url) = std::env::var("TEST_POSTGRES") else {
         panic!(
-            "TALLYPORT_TEST_POSTGRES names no PostgreSQL server: run `cargo xtask test`, \
+            "TEST_POSTGRES names no PostgreSQL server: run `cargo xtask test`, \
              which starts one"
         );
     };

@@ -7,6 +7,7 @@ mod body;
 mod headers;
 mod lines;
 mod list;
+mod list_v2;
 mod stream;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use usage::traits::Outcome;
 use utoipa::ToSchema;
 
 pub use list::{__path_list_events, ListedEvent, list_events};
+pub use list_v2::{__path_list_events_v2, list_events_v2};
 
 use self::answer::{Answer, Detail};
 use self::batch::{Batch, Receiver};

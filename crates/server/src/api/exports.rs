@@ -9,7 +9,7 @@ mod wait;
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use domain::ids::{ExportId, RequestId};
@@ -23,6 +23,8 @@ pub(super) use self::view::View;
 use self::wait::WaitQuery;
 use super::client::Client;
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::Body;
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
@@ -42,7 +44,7 @@ type Located = [(header::HeaderName, String); 1];
         (status = 400), (status = 401), (status = 403),
         (status = 404, description = "No such organization or meter"),
         (status = 410, description = "The usage was removed by retention"),
-        (status = 422, description = "Unknown field, or the key came with another request"),
+        (status = 422, description = "The key came with another request"),
         (status = 429, description = "As many unfinished exports as there may be")
     )
 )]
@@ -52,7 +54,7 @@ pub async fn create_export(
     client: Client,
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
-    Json(body): Json<ExportIn>,
+    Body(body): Body<ExportIn>,
 ) -> ApiResult<(StatusCode, Located, Json<ExportOut>)> {
     caller.may(Permission::Read)?;
     let key = body::idempotency_key(&headers)?;

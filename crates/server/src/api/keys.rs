@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::Timestamp;
 use domain::ids::{KeyId, OrganizationId};
@@ -13,6 +13,8 @@ use utoipa::ToSchema;
 
 use super::field::Field;
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::{Body, OptionalBody};
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission, new_key, sha256};
 use crate::error::{ApiError, ApiResult};
@@ -159,7 +161,7 @@ pub async fn get_key(
 pub async fn create_key(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<KeyIn>,
+    Body(body): Body<KeyIn>,
 ) -> ApiResult<(StatusCode, Json<KeyMade>)> {
     let own = caller.may(Permission::Administer)?;
     fields::name(&body.name).map_err(ApiError::invalid)?;
@@ -192,7 +194,7 @@ pub async fn patch_key(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(body): Json<KeyPatch>,
+    Body(body): Body<KeyPatch>,
 ) -> ApiResult<Json<KeyOut>> {
     let key = find(&app, &caller, &text).await?;
     let sent = body.name.as_deref();
@@ -233,10 +235,10 @@ pub async fn rotate_key(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    body: Option<Json<RotateIn>>,
+    OptionalBody(body): OptionalBody<RotateIn>,
 ) -> ApiResult<(StatusCode, Json<KeyMade>)> {
     let key = find(&app, &caller, &text).await?;
-    let overlap = body.map_or(0, |Json(body)| body.overlap);
+    let overlap = body.map_or(0, |body| body.overlap);
     if overlap > OVERLAP_SECONDS_MAX {
         let message = format!("overlap is {overlap}: at most {OVERLAP_SECONDS_MAX} seconds");
         return Err(ApiError::invalid(message));

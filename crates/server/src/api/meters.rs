@@ -1,26 +1,35 @@
 //! `/api/v1/meters`: what is counted, in the form of OpenMeter v1 with fields of our own.
 
+mod asked;
+mod list;
 mod patch;
+mod put;
 mod query;
 mod table;
+mod values;
 mod wire;
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use domain::meter::Meter;
 use metadata::MeterRecord;
+use usage::query::GroupKey;
 
+pub use list::{__path_list_meters, list_meters};
 pub use patch::{__path_patch_meter, patch_meter};
+pub use put::{__path_put_meter, put_meter};
 pub use query::{__path_post_query_meter, __path_query_meter, post_query_meter, query_meter};
 pub use table::MeterTable;
+pub use values::{
+    __path_list_group_by_values, __path_list_meter_subjects, list_group_by_values,
+    list_meter_subjects,
+};
 pub use wire::{MeterIn, MeterOut};
 
-use super::page::next_link;
-use super::parameters::Parameters;
+use crate::api::{body::Body, notes};
 use crate::app::App;
 use crate::auth::{Caller, Identity, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -40,12 +49,19 @@ use crate::error::{ApiError, ApiResult};
 pub async fn create_meter(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(sent): Json<MeterIn>,
+    Body(sent): Body<MeterIn>,
 ) -> ApiResult<(StatusCode, Json<MeterOut>)> {
     caller.may_declare_for_account()?;
+    let metadata = notes::to_store(sent.metadata.as_ref())?;
     let meter = sent.into_meter()?;
     let mut change = app.metadata.begin_change(app.now()).await?;
     change.insert_meter(caller.account, &meter).await?;
+    if metadata.is_some() {
+        let noted = metadata.as_deref();
+        change
+            .put_meter_metadata(caller.account, meter.id, noted)
+            .await?;
+    }
     app.commit(change).await?;
     app.declare_readings().await?;
     let record = app
@@ -53,36 +69,7 @@ pub async fn create_meter(
         .find_meter(caller.account, meter.id)
         .await?
         .ok_or_else(no_meter)?;
-    Ok((StatusCode::CREATED, Json(MeterOut::new(record, &app))))
-}
-
-/// Lists the account's meters.
-///
-/// The header `Link` names the next page, where there is one.
-#[utoipa::path(
-    get, path = "/api/v1/meters", tag = "usage",
-    params(
-        ("limit" = Option<u32>, Query, description = "Meters per page; 100 if absent"),
-        ("cursor" = Option<String>, Query, description = "Where the page starts"),
-    ),
-    responses((status = 200, body = Vec<MeterOut>)),
-    security(("bearer" = []), ("key" = []), ("session" = []))
-)]
-pub async fn list_meters(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    RawQuery(query): RawQuery,
-) -> ApiResult<Response> {
-    let sent = Parameters::parse(query.as_deref());
-    let page = sent.page(caller.may(Permission::Read)?)?;
-    let page = app.metadata.list_meters(&caller.control, &page).await?;
-    let live = page
-        .items
-        .into_iter()
-        .filter(|record| !is_archived(record, &app));
-    let meters: Vec<_> = live.map(|record| MeterOut::new(record, &app)).collect();
-    let link = next_link("/api/v1/meters", page.next);
-    Ok((link, Json(meters)).into_response())
+    Ok((StatusCode::CREATED, Json(MeterOut::new(record, &app)?)))
 }
 
 /// Shows a meter.
@@ -101,7 +88,7 @@ pub async fn get_meter(
     let id = find(&caller, &name)?.id;
     let found = app.metadata.find_meter(caller.account, id).await?;
     let found = caller.control.confirm_meter(id, found)?;
-    Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)))
+    Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)?))
 }
 
 /// Archives a meter: it reads nothing new and its slug is free again.
@@ -126,6 +113,23 @@ pub async fn delete_meter(
 
 fn find<'c>(caller: &'c Identity, name: &str) -> ApiResult<&'c Meter> {
     caller.control.meter(name)?.ok_or_else(no_meter)
+}
+
+/// What a name of a group stands for.
+fn group_key(meter: &Meter, name: &str) -> ApiResult<GroupKey> {
+    if let Some(path) = meter.group_by.get(name) {
+        return Ok(GroupKey::Path(path.clone()));
+    }
+    match name {
+        "subject" => Ok(GroupKey::Subject),
+        "organization" => Ok(GroupKey::Organization),
+        _ => {
+            let known: Vec<&str> = meter.group_by.keys().map(String::as_str).collect();
+            Err(ApiError::invalid(format!(
+                "no group {name:?}: expected subject, organization or one of {known:?}"
+            )))
+        }
+    }
 }
 
 fn no_meter() -> ApiError {

@@ -5,7 +5,7 @@ mod attributes;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::Timestamp;
 use domain::ids::{AccountId, OrganizationId};
@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 use self::attributes::AttributesIn;
 use super::field::Field;
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::Body;
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
@@ -159,7 +161,7 @@ pub async fn get_organization(
 pub async fn create_organization(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<OrganizationIn>,
+    Body(body): Body<OrganizationIn>,
 ) -> ApiResult<(StatusCode, Json<OrganizationOut>)> {
     caller.may(Permission::Administer)?;
     let account = match body.kind {
@@ -191,7 +193,7 @@ pub async fn patch_organization(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(body): Json<OrganizationPatch>,
+    Body(body): Body<OrganizationPatch>,
 ) -> ApiResult<Json<OrganizationOut>> {
     let now = app.now();
     let reached = |id| caller.under(Permission::Administer, id, now);

@@ -3,13 +3,14 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::ids::OrganizationId;
 use metadata::{Cursor, Page, PageRequest};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
+use super::parameters::{FromParameters, Parameters};
 use crate::error::{ApiError, ApiResult};
 
 /// Which part of a list is wanted.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Items of the page, 1 to 1,000.
@@ -20,21 +21,22 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    /// The part as the database knows it, for the organization the caller acts for.
+    /// The part as the database knows it, for the organization the caller acts for. Cursors of
+    /// other readers are refused.
     pub fn request(&self, reader: OrganizationId) -> ApiResult<PageRequest> {
-        request(self.limit, self.cursor.as_deref(), reader)
+        let after = self.cursor.as_deref().map(str::parse).transpose()?;
+        let limit = self.limit.unwrap_or(metadata::PAGE_LIMIT_DEFAULT);
+        Ok(PageRequest::new(after, limit)?.read_by(reader))
     }
 }
 
-/// The part of a list that `limit` and `cursor` ask for. Cursors of other readers are refused.
-pub(super) fn request(
-    limit: Option<u32>,
-    cursor: Option<&str>,
-    reader: OrganizationId,
-) -> ApiResult<PageRequest> {
-    let after = cursor.map(str::parse).transpose()?;
-    let limit = limit.unwrap_or(metadata::PAGE_LIMIT_DEFAULT);
-    Ok(PageRequest::new(after, limit)?.read_by(reader))
+impl FromParameters for PageQuery {
+    fn read(sent: &Parameters) -> ApiResult<Self> {
+        Ok(Self {
+            limit: sent.parsed("limit", "a whole number from 1 to 1000")?,
+            cursor: sent.text("cursor")?,
+        })
+    }
 }
 
 /// A part of a list.

@@ -5,12 +5,14 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use metadata::RateRecord;
 
 use self::wire::{RateIn, RateOut, RatePatch};
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::Body;
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -64,7 +66,7 @@ pub async fn get_rate(
 pub async fn create_rate(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<RateIn>,
+    Body(body): Body<RateIn>,
 ) -> ApiResult<(StatusCode, Json<RateOut>)> {
     caller.may_declare_for_account()?;
     let rate = body.check(&caller, app.now())?;
@@ -88,7 +90,7 @@ pub async fn patch_rate(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(body): Json<RatePatch>,
+    Body(body): Body<RatePatch>,
 ) -> ApiResult<Json<RateOut>> {
     caller.may_declare_for_account()?;
     let before = find(&app, &caller, &text).await?;

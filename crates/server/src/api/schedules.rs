@@ -5,7 +5,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use domain::export::utc_date;
 use domain::ids::ScheduleId;
@@ -15,6 +15,8 @@ use self::wire::{ScheduleIn, ScheduleOut, SchedulePatchIn};
 use super::client::Client;
 use super::exports::{View, plan};
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::Body;
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -26,13 +28,13 @@ use crate::error::{ApiError, ApiResult};
     post, path = "/api/v1/export-schedules", tag = "exports", request_body = ScheduleIn,
     responses((status = 201, body = ScheduleOut), (status = 400), (status = 401), (status = 403),
         (status = 404, description = "No such organization or meter"),
-        (status = 409, description = "As many schedules as there may be"), (status = 422))
+        (status = 409, description = "As many schedules as there may be"))
 )]
 pub async fn create_schedule(
     State(app): State<Arc<App>>,
     caller: Caller,
     client: Client,
-    Json(body): Json<ScheduleIn>,
+    Body(body): Body<ScheduleIn>,
 ) -> ApiResult<(StatusCode, [(HeaderName, String); 1], Json<ScheduleOut>)> {
     caller.may(Permission::Read)?;
     let (view, now) = (View::newest(&caller)?, app.now());
@@ -89,14 +91,14 @@ pub async fn get_schedule(
     patch, path = "/api/v1/export-schedules/{id}", tag = "exports",
     request_body = SchedulePatchIn,
     responses((status = 200, body = ScheduleOut), (status = 400), (status = 401), (status = 403),
-        (status = 404), (status = 422))
+        (status = 404))
 )]
 pub async fn patch_schedule(
     State(app): State<Arc<App>>,
     caller: Caller,
     client: Client,
     Path(text): Path<String>,
-    Json(body): Json<SchedulePatchIn>,
+    Body(body): Body<SchedulePatchIn>,
 ) -> ApiResult<Json<ScheduleOut>> {
     let schedule = find(&app, &caller, &text).await?;
     let patch = body.check()?;

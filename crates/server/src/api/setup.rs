@@ -8,6 +8,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api::body::Body;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult, Code};
@@ -40,7 +41,7 @@ pub struct SetupIn {
 pub async fn apply_setup(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<SetupIn>,
+    Body(body): Body<SetupIn>,
 ) -> ApiResult<Json<Applied>> {
     let authority = authority(&caller)?;
     let (setup, mode) = body.read()?;

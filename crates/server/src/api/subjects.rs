@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
@@ -14,10 +14,15 @@ use domain::ids::OrganizationId;
 use domain::limits::ATTRIBUTE_BYTES_MAX;
 use metadata::Subject;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::page::next_link;
-use super::parameters::Parameters;
+use super::field::Field;
+use super::notes;
+use super::page::{PageQuery, next_link};
+use super::parameters::Query;
+use crate::api::body::Body;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -34,6 +39,10 @@ pub struct SubjectIn {
     key: String,
     /// Name for people.
     display_name: Option<String>,
+    /// What clients note; nothing is computed from it. Absent, it stays; null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    metadata: Field<Map<String, Value>>,
 }
 
 impl SubjectIn {
@@ -46,7 +55,7 @@ impl SubjectIn {
         let name = self.display_name.as_deref();
         name.map_or(Ok(()), fields::name)
             .map_err(ApiError::invalid)?;
-        Ok(())
+        notes::to_store(self.metadata.value()).map(drop)
     }
 }
 
@@ -54,27 +63,35 @@ impl SubjectIn {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SubjectOut {
+    /// The key: nothing else names a subject.
+    id: String,
     key: String,
     /// The organization that named it.
     #[schema(value_type = String)]
     organization: OrganizationId,
     #[serde(skip_serializing_if = "Option::is_none")]
     display_name: Option<String>,
+    /// What clients noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
     #[schema(value_type = String)]
     created_at: Timestamp,
     #[schema(value_type = String)]
     updated_at: Timestamp,
 }
 
-impl From<Subject> for SubjectOut {
-    fn from(subject: Subject) -> Self {
-        Self {
+impl SubjectOut {
+    fn new(subject: Subject) -> ApiResult<Self> {
+        Ok(Self {
+            id: subject.key.clone(),
+            metadata: notes::shown(subject.metadata)?,
             key: subject.key,
             organization: subject.organization,
             display_name: subject.display_name,
             created_at: subject.created_at,
             updated_at: subject.updated_at,
-        }
+        })
     }
 }
 
@@ -91,7 +108,7 @@ impl From<Subject> for SubjectOut {
 pub async fn put_subjects(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(sent): Json<Vec<SubjectIn>>,
+    Body(sent): Body<Vec<SubjectIn>>,
 ) -> ApiResult<Json<Vec<SubjectOut>>> {
     let own = caller.may(Permission::Declare)?;
     if sent.len() > SUBJECTS_MAX {
@@ -102,8 +119,12 @@ pub async fn put_subjects(
     let mut put = Vec::with_capacity(sent.len());
     for subject in sent {
         let name = subject.display_name.as_deref();
-        let subject = app.metadata.put_subject(own, &subject.key, name, app.now());
-        put.push(subject.await?.into());
+        let noted = notes::to_store(subject.metadata.value())?;
+        let noted = (subject.metadata != Field::Absent).then_some(noted.as_deref());
+        let put_subject = app
+            .metadata
+            .put_subject(own, &subject.key, name, noted, app.now());
+        put.push(SubjectOut::new(put_subject.await?)?);
     }
     Ok(Json(put))
 }
@@ -113,23 +134,21 @@ pub async fn put_subjects(
 /// The header `Link` names the next page, where there is one.
 #[utoipa::path(
     get, path = "/api/v1/subjects", tag = "usage",
-    params(
-        ("limit" = Option<u32>, Query, description = "Subjects per page; 100 if absent"),
-        ("cursor" = Option<String>, Query, description = "Where the page starts"),
-    ),
+    params(PageQuery),
     responses((status = 200, body = Vec<SubjectOut>)),
     security(("bearer" = []), ("key" = []), ("session" = []))
 )]
 pub async fn list_subjects(
     State(app): State<Arc<App>>,
     caller: Caller,
-    RawQuery(query): RawQuery,
+    Query(page): Query<PageQuery>,
 ) -> ApiResult<Response> {
     let reach = caller.reach(Permission::Read)?;
-    let page = Parameters::parse(query.as_deref()).page(reach.organization)?;
+    let page = page.request(reach.organization)?;
     let tops = reach.tops.as_slice();
     let page = app.metadata.list_subjects(tops, app.now(), &page).await?;
-    let subjects: Vec<SubjectOut> = page.items.into_iter().map(SubjectOut::from).collect();
+    let subjects = page.items.into_iter().map(SubjectOut::new);
+    let subjects: Vec<SubjectOut> = subjects.collect::<ApiResult<_>>()?;
     let link = next_link("/api/v1/subjects", page.next);
     Ok((link, Json(subjects)).into_response())
 }
@@ -148,7 +167,7 @@ pub async fn get_subject(
     let tops = caller.reach(Permission::Read)?.tops.as_slice();
     let found = app.metadata.find_subject(tops, &key, app.now());
     let found = found.await?.ok_or_else(no_subject)?;
-    Ok(Json(found.into()))
+    Ok(Json(SubjectOut::new(found)?))
 }
 
 /// Removes the subject that `GET` of the same path gives to who may declare there.

@@ -6,11 +6,13 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use metadata::{RoleAssignment, User, UserStatus};
 
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::Body;
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission, Who};
 use crate::error::{ApiError, ApiResult, Code};
@@ -71,7 +73,7 @@ pub async fn get_user(
 pub async fn create_user(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<UserIn>,
+    Body(body): Body<UserIn>,
 ) -> ApiResult<(StatusCode, Json<UserMade>)> {
     let own = caller.may(Permission::Administer)?;
     let home = body.organization_id.unwrap_or(own);
@@ -102,7 +104,7 @@ pub async fn patch_user(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(body): Json<UserPatch>,
+    Body(body): Body<UserPatch>,
 ) -> ApiResult<Json<UserOut>> {
     caller.may(Permission::Administer)?;
     let user = find(&app, &caller, &text).await?;

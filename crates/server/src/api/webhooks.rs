@@ -6,7 +6,7 @@ mod wire;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::limits::WEBHOOK_OVERLAP_SECONDS_MAX;
 use domain::webhook::EventType;
@@ -18,6 +18,8 @@ use self::wire::{
     RotateIn, WebhookIn, WebhookMade, WebhookOut, WebhookPatch, destination, secret, types,
 };
 use super::page::{PageOut, PageQuery, id};
+use crate::api::body::{Body, OptionalBody};
+use crate::api::parameters::Query;
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -74,7 +76,7 @@ pub async fn get_webhook(
 pub async fn create_webhook(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<WebhookIn>,
+    Body(body): Body<WebhookIn>,
 ) -> ApiResult<(StatusCode, Json<WebhookMade>)> {
     let own = caller.may(Permission::Administer)?;
     let now = app.now();
@@ -106,7 +108,7 @@ pub async fn patch_webhook(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(body): Json<WebhookPatch>,
+    Body(body): Body<WebhookPatch>,
 ) -> ApiResult<Json<WebhookOut>> {
     let before = find(&app, &caller, &text).await?;
     let event_types = body.event_types.as_deref().map(types).transpose()?;
@@ -151,10 +153,10 @@ pub async fn rotate_webhook(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    body: Option<Json<RotateIn>>,
+    OptionalBody(body): OptionalBody<RotateIn>,
 ) -> ApiResult<Json<WebhookMade>> {
     let webhook = find(&app, &caller, &text).await?;
-    let body = body.map_or_else(RotateIn::default, |Json(body)| body);
+    let body = body.unwrap_or_default();
     let overlap = body.overlap.unwrap_or(OVERLAP_SECONDS);
     if overlap > WEBHOOK_OVERLAP_SECONDS_MAX {
         let message =

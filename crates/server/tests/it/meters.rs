@@ -31,6 +31,7 @@ async fn a_meter_is_declared_shown_listed_and_archived() {
       "category": "",
       "createdAt": "2026-06-01T12:00:00Z",
       "description": "",
+      "eventFrom": "2026-01-01T00:00:00Z",
       "eventType": "use",
       "feature": "hours",
       "filters": [
@@ -103,12 +104,10 @@ async fn a_meter_that_cannot_hold_is_refused_by_field() {
     400 "slug is \"not a slug\": expected 1 to 64 letters, digits, _ and -"
     400 "eventType is empty: expected a text"
     400 "valueProperty is missing: expected a path such as $.hours"
-    422 "Failed to deserialize the JSON body into the target type: valueProperty:
-      \"$..n\" is not a path to one value: expected $.name, $['name'] or $.list[0] at
-      line 1 column 71"
-    422 "Failed to deserialize the JSON body into the target type: aggregation: unknown
-      variant `MEDIAN`, expected one of `SUM`, `COUNT`, `MIN`, `MAX`, `AVG`,
-      `UNIQUE_COUNT`, `LATEST` at line 1 column 23"
+    400 "valueProperty: \"$..n\" is not a path to one value: \"..n\" is not supported,
+      expected $.name, $['name'] or $.list[0] at line 1 column 71"
+    400 "aggregation: unknown variant `MEDIAN`, expected one of `SUM`, `COUNT`, `MIN`,
+      `MAX`, `AVG`, `UNIQUE_COUNT`, `LATEST` at line 1 column 23"
     400 "scalar.factor is 0: expected at least 1"
     "#);
 }

@@ -83,8 +83,7 @@ async fn what_breaks_a_rule_is_refused_in_words() {
     400 a realm id has 5 to 30 letters, digits, dots, dashes or underscores
     400 a currency is three capital letters, not "usd"
     400 an anchor day is 1 to 31, not 32
-    422 Failed to deserialize the JSON body into the target type:
-    unknown field `parentid` at line 1 column 65
+    400 unknown field `parentid` at line 1 column 65
     403 only a server administrator may do this
     400 an organization of kind sub_organization may not lie under one of kind
       sub_organization: a production holds additional_production, sandbox and

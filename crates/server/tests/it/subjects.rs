@@ -27,6 +27,7 @@ async fn putting_a_subject_again_renames_it() {
       {
         "createdAt": "2026-06-01T12:00:00Z",
         "displayName": "One",
+        "id": "customer-1",
         "key": "customer-1",
         "organization": "[id]",
         "updatedAt": "2026-06-01T12:00:00Z"
@@ -34,6 +35,7 @@ async fn putting_a_subject_again_renames_it() {
       {
         "createdAt": "2026-06-01T12:00:00Z",
         "displayName": "Two",
+        "id": "customer-2",
         "key": "customer-2",
         "organization": "[id]",
         "updatedAt": "2026-06-01T12:00:00Z"

@@ -3,6 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use domain::Timestamp;
+
+use crate::row::nanoseconds;
+
 /// Where an event lies in a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
@@ -29,24 +33,38 @@ pub(super) struct Candidate {
 #[derive(Debug)]
 pub(super) struct Newest {
     limit: usize,
+    /// Time and sequence from which on none is taken.
+    before: Option<(i64, u64)>,
     heap: BinaryHeap<Reverse<Candidate>>,
 }
 
 impl Newest {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Takes those that come after the event of a time and sequence, newest first.
+    pub(super) fn new(limit: usize, after: Option<(Timestamp, u64)>) -> Self {
         Self {
             limit,
+            before: after.map(|(time, sequence)| (nanoseconds(time), sequence)),
             heap: BinaryHeap::new(),
         }
     }
 
     /// Whether `candidate` is newer than one that is held, or there is room.
     pub(super) fn takes(&self, candidate: &Candidate) -> bool {
+        let place = (candidate.time_ns, candidate.sequence);
+        if self.before.is_some_and(|before| place >= before) {
+            return false;
+        }
         if self.heap.len() < self.limit {
             return true;
         }
         let oldest = self.heap.peek();
         oldest.is_some_and(|Reverse(oldest)| candidate > oldest)
+    }
+
+    /// Whether neither `candidate` nor an older one is taken any more.
+    pub(super) fn is_too_old(&self, candidate: &Candidate) -> bool {
+        let oldest = self.heap.peek().filter(|_| self.heap.len() >= self.limit);
+        self.limit == 0 || oldest.is_some_and(|Reverse(oldest)| candidate <= oldest)
     }
 
     /// Whether an event at `time_ns` could be taken.

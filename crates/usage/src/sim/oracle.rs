@@ -11,7 +11,9 @@ use domain::meter::{ReadingRule, validation_error};
 use domain::tree::Scope;
 use domain::window::Window;
 
-use crate::query::{Batch, EventsQuery, GroupKey, ScanQuery, StoredEvent, TotalRow, TotalsQuery};
+use crate::query::{
+    Batch, EventText, EventsQuery, GroupKey, ScanQuery, StoredEvent, TotalRow, TotalsQuery,
+};
 use crate::row::{Row, instant};
 
 /// Rows by sequence.
@@ -102,12 +104,12 @@ impl Oracle {
     /// What totals give.
     pub fn totals(&self, query: &TotalsQuery, as_of: u64) -> Vec<TotalRow> {
         type Group = (usize, Option<Window>, Vec<Option<String>>);
-        let mut folds: BTreeMap<Group, Fold> = BTreeMap::new();
+        let mut folds: BTreeMap<Group, (Fold, Timestamp, Timestamp)> = BTreeMap::new();
         for row in self.known(&query.scope, as_of) {
             let data = json(row);
             let passes = query.filters.iter().all(|filter| {
                 let found = key(&filter.key, row, &data);
-                found.is_some_and(|found| filter.values.contains(&found))
+                filter.values.holds(found.as_deref())
             });
             if row.conflict_with.is_some() || !passes {
                 continue;
@@ -124,18 +126,21 @@ impl Oracle {
                     continue;
                 }
                 let fold = folds.entry((index, window, keys.clone()));
-                let fold = fold.or_insert_with(|| Fold::new(meter.rule.aggregation));
+                let new = || (Fold::new(meter.rule.aggregation), row.time(), row.time());
+                let (fold, first, last) = fold.or_insert_with(new);
+                (*first, *last) = ((*first).min(row.time()), (*last).max(row.time()));
                 match value {
                     Value::Number(number) => fold.add(number, row.time(), row.sequence),
                     Value::Text(text) => fold.add_text(&text),
                 }
             }
         }
-        let total = |((meter, window, keys), fold)| TotalRow {
+        let total = |((meter, window, keys), (fold, first, last))| TotalRow {
             meter,
             window,
             keys,
             fold,
+            span: (query.spans && query.windows.is_none()).then_some((first, last)),
         };
         folds.into_iter().map(total).collect()
     }
@@ -143,11 +148,23 @@ impl Oracle {
     /// What a list of events gives, but for the wording of errors.
     pub fn events(&self, query: &EventsQuery, as_of: u64) -> Vec<StoredEvent> {
         let mut rows: Vec<&Row> = self.known(&query.scope, as_of).collect();
-        let subjects = &query.subjects;
         rows.retain(|row| {
+            let after = |(time, sequence)| (row.time(), row.sequence) < (time, sequence);
+            let received = || instant(row.received_ns);
             query.range.contains(row.time())
-                && (subjects.is_empty()
-                    || subjects.iter().any(|listed| listed == row.texts.subject()))
+                && query
+                    .texts
+                    .iter()
+                    .all(|(text, condition)| condition.holds(Some(text_of(*text, row))))
+                && query
+                    .time
+                    .as_ref()
+                    .is_none_or(|time| time.holds(row.time()))
+                && query
+                    .received
+                    .as_ref()
+                    .is_none_or(|time| time.holds(received()))
+                && query.after.is_none_or(after)
         });
         rows.sort_by_key(|row| std::cmp::Reverse((row.time_ns, row.sequence)));
         let events = rows.into_iter().map(|row| event(row, query));
@@ -194,6 +211,16 @@ fn key(key: &GroupKey, row: &Row, data: &Json<'_>) -> Option<String> {
             let text = text.filter(|text| text.len() <= DIMENSION_BYTES_MAX);
             text.map(str::to_owned)
         }
+    }
+}
+
+fn text_of(text: EventText, row: &Row) -> &str {
+    let texts = row.texts.parts();
+    match text {
+        EventText::Id => texts.id,
+        EventText::Source => texts.source,
+        EventText::Subject => texts.subject,
+        EventText::Type => texts.event_type,
     }
 }
 

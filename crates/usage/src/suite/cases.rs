@@ -1,6 +1,7 @@
 //! The cases: each a small story with its expected end.
 
 use domain::aggregation::{Aggregation, Value};
+use domain::condition::TimeCondition;
 use domain::dimension::Dimension;
 use domain::event::{EventTexts, TextParts};
 use domain::range::TimeRange;
@@ -12,7 +13,7 @@ use super::fixture::{
     at, insert, meter, oracle, organization, row, rule, scan, scan_of, totals_of, under,
 };
 use crate::error::Error;
-use crate::query::{EventsQuery, GroupFilter, GroupKey};
+use crate::query::{EventText, EventsQuery, GroupFilter, GroupKey};
 use crate::traits::{SequencedBatch, UsageStore};
 
 pub(super) async fn the_same_batch_again_changes_nothing(store: &dyn UsageStore) {
@@ -226,8 +227,9 @@ pub(super) async fn totals_equal_the_fold_of_a_scan(store: &dyn UsageStore) {
     ];
     query.filters = vec![GroupFilter {
         key: GroupKey::Path("$.project".parse().expect("a path")),
-        values: vec!["p1".into(), "p2".into()],
+        values: vec!["p1".into(), "p2".into()].into(),
     }];
+    query.spans = true;
     let grouped = store.totals(query.clone(), as_of).await.expect("totals");
     assert_eq!(grouped, oracle(&rows).totals(&query, as_of));
     assert_eq!(grouped.len(), 4 * all.len());
@@ -246,7 +248,10 @@ pub(super) async fn events_come_newest_first_with_their_errors(store: &dyn Usage
     let mut query = EventsQuery {
         scope: Scope::alone(organization),
         range: TimeRange::ALWAYS,
-        subjects: Vec::new(),
+        texts: Vec::new(),
+        time: None,
+        received: None,
+        after: None,
         meters: vec![meter(Aggregation::Sum)],
         with_error: None,
         limit: 3,
@@ -262,6 +267,14 @@ pub(super) async fn events_come_newest_first_with_their_errors(store: &dyn Usage
     };
     let newest = [(Some(1), true), (Some(3), false), (Some(2), true)];
     assert_eq!(listed(&query).await, newest);
+    query.after = Some((rows[3].time(), rows[3].sequence));
+    assert_eq!(listed(&query).await, [(Some(2), true), (Some(0), false)]);
+    query.after = None;
     query.with_error = Some(false);
     assert_eq!(listed(&query).await, [(Some(3), false), (Some(0), false)]);
+    query.time = Some(TimeCondition::Less(rows[3].time()));
+    assert_eq!(listed(&query).await, [(Some(0), false)]);
+    let text = |row: usize| rows[row].texts.parts().id.to_owned();
+    query.texts = vec![(EventText::Id, vec![text(1)].into())];
+    assert_eq!(listed(&query).await, []);
 }

@@ -123,6 +123,7 @@ pub(super) fn totals_of(scope: Scope, meters: Vec<Meter>) -> TotalsQuery {
         windows: None,
         group_by: Vec::new(),
         filters: Vec::new(),
+        spans: false,
     }
 }
 

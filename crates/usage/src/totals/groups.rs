@@ -118,11 +118,11 @@ impl Groups {
         &mut self.folds[place]
     }
 
-    /// Every group with its fold, in no order.
-    pub(super) fn into_folds(self) -> impl Iterator<Item = (Box<[u32]>, Fold)> {
+    /// Every group with its place and fold, in no order.
+    pub(super) fn into_folds(self) -> impl Iterator<Item = (Box<[u32]>, usize, Fold)> {
         let mut folds: Vec<Option<Fold>> = self.folds.into_iter().map(Some).collect();
         self.places
             .into_iter()
-            .filter_map(move |(group, place)| Some((group, folds[place].take()?)))
+            .filter_map(move |(group, place)| Some((group, place, folds[place].take()?)))
     }
 }

@@ -1,10 +1,13 @@
 //! What a totals query reads, worked out once.
 
+use std::collections::BTreeSet;
+
 use domain::meter::Meter;
 
 use super::hours;
 use crate::columns::{Column, KEY_COLUMNS, Texts};
 use crate::query::{GroupKey, TotalsQuery};
+use crate::rollup::{HOUR_NS, hour_of};
 use crate::row::nanoseconds;
 use crate::segment::Ask;
 use crate::visible::{Nanoseconds, Visible};
@@ -79,6 +82,23 @@ impl<'q> Plan<'q> {
 }
 
 impl Plan<'_> {
+    /// The same for nothing but these hours.
+    pub(super) fn in_hours(&self, hours: &BTreeSet<i64>) -> Self {
+        let mut plan = Plan::new(self.query, self.visible.as_of);
+        plan.visible = self.visible.with_ranges(|range| {
+            if range.is_empty() {
+                return Vec::new();
+            }
+            let inside = hours.range(hour_of(range.start)..range.end);
+            let inside = inside.map(|hour| {
+                let end = hour.saturating_add(HOUR_NS);
+                range.start.max(*hour)..range.end.min(end)
+            });
+            inside.collect()
+        });
+        plan
+    }
+
     /// What is seen outside the whole hours of each meter.
     pub(super) fn edges(&self) -> Visible {
         self.visible.with_ranges(|range| {

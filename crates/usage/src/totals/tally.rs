@@ -1,5 +1,6 @@
 //! Folds batches into groups.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use arrow_array::cast::AsArray;
@@ -12,11 +13,12 @@ use ethnum::I256;
 
 use super::groups::{CodeCache, Groups, NONE, Texts};
 use super::plan::{MeterPlan, Plan};
+use super::spans::Spans;
 use super::windows::WindowCache;
 use super::{hours, rolled};
 use crate::columns::{Keys, Strings};
 use crate::error::{Error, Result};
-use crate::query::TotalRow;
+use crate::query::{TotalRow, TotalsQuery};
 use crate::rollup::{HOUR_NS, RollupRow};
 use crate::row::instant;
 use crate::visible::stretch;
@@ -33,6 +35,7 @@ pub(super) struct Tally<'p> {
     groups: Groups,
     keys: Vec<CodeCache>,
     filters: Vec<CodeCache>,
+    spans: Option<Spans>,
     unique_values: usize,
     group: Vec<u32>,
     split_an_hour: bool,
@@ -58,6 +61,7 @@ impl<'p> Tally<'p> {
             groups: Groups::default(),
             keys: caches(plan.keys.len()),
             filters: caches(plan.filters.len()),
+            spans: has_spans(plan.query).then(Spans::default),
             unique_values: 0,
             group: vec![NONE; GROUP_HEAD + plan.keys.len()],
             split_an_hour: false,
@@ -141,6 +145,7 @@ impl<'p> Tally<'p> {
             if units.is_valid(row) && self.passes(view, row) {
                 let place = self.place(view, meter, row)?;
                 add(self.groups.fold(place), units.value(row), &view.keys, row);
+                self.extend_span(place, view.keys.time[row]);
             }
         }
         Ok(())
@@ -161,6 +166,13 @@ impl<'p> Tally<'p> {
         }
         let fold = Fold::new(meter.meter.rule.aggregation);
         let place = self.groups.place(&self.group, || fold)?;
+        if self.spans.is_some() {
+            let mut read_rows = rows.clone().filter(|row| units.is_valid(*row));
+            let (first, last) = (read_rows.next(), read_rows.next_back());
+            for row in first.into_iter().chain(last) {
+                self.extend_span(place, view.keys.time[row]);
+            }
+        }
         match self.groups.fold(place) {
             Fold::Sum(sum) => *sum += total(&read),
             Fold::Count(counted) => *counted += count as u64,
@@ -192,6 +204,7 @@ impl<'p> Tally<'p> {
                 continue;
             };
             let place = self.place(view, meter, row)?;
+            self.extend_span(place, view.keys.time[row]);
             if let Fold::Unique(values) = self.groups.fold(place)
                 && !values.contains(text)
             {
@@ -218,8 +231,9 @@ impl<'p> Tally<'p> {
         let filters = self.plan.query.filters.iter();
         let caches = self.filters.iter_mut().zip(&view.filters);
         filters.zip(caches).all(|(filter, (cache, column))| {
-            let learn = |text: &str| u32::from(filter.values.iter().any(|value| value == text));
-            cache.get(*column, row, learn) == PASSES
+            let learn = |text: &str| u32::from(filter.values.holds(Some(text)));
+            let passes = cache.get(*column, row, learn) == PASSES;
+            passes || (filter.values.holds(None) && column.get(row).is_none())
         })
     }
 
@@ -236,10 +250,10 @@ impl<'p> Tally<'p> {
     /// Merges a row of a rollup into a meter's totals.
     pub(super) fn add_rolled(&mut self, number: usize, row: &RollupRow<'_>) -> Result<()> {
         let query = self.plan.query;
-        let passes = query.filters.iter().all(|filter| {
-            let value = rolled::value(&filter.key, row);
-            value.is_some_and(|value| filter.values.iter().any(|passing| passing == value))
-        });
+        let passes = query
+            .filters
+            .iter()
+            .all(|filter| filter.values.holds(rolled::value(&filter.key, row)));
         let (_, end, window) = self.windows.around(row.hour);
         self.split_an_hour |= end < row.hour.saturating_add(HOUR_NS);
         if !passes {
@@ -254,7 +268,24 @@ impl<'p> Tally<'p> {
         let aggregation = self.plan.meters[number].meter.rule.aggregation;
         let place = self.groups.place(&self.group, || Fold::new(aggregation))?;
         row.rolled.merge_into(self.groups.fold(place));
+        if let Some(spans) = &mut self.spans {
+            spans.extend_by_hour(place, row.hour, row.rolled.latest.0);
+        }
         Ok(())
+    }
+
+    fn extend_span(&mut self, place: usize, time: i64) {
+        if let Some(spans) = &mut self.spans {
+            spans.extend(place, time);
+        }
+    }
+
+    /// Hours in which first readings lie that only rollups were asked for.
+    pub(super) fn open_hours(&self) -> BTreeSet<i64> {
+        self.spans
+            .as_ref()
+            .map(Spans::open_hours)
+            .unwrap_or_default()
     }
 
     /// Whether a row of a rollup lay in two windows, which spoils the totals.
@@ -265,8 +296,10 @@ impl<'p> Tally<'p> {
     /// The totals, ordered by meter, window and keys.
     pub(super) fn finish(self) -> Vec<TotalRow> {
         let (windows, texts) = (self.windows, self.texts);
-        let row = |(group, fold): (Box<[u32]>, Fold)| TotalRow {
+        let spans = self.spans;
+        let row = |(group, place, fold): (Box<[u32]>, usize, Fold)| TotalRow {
             meter: group[0] as usize,
+            span: spans.as_ref().and_then(|spans| spans.get(place)),
             window: windows.get(group[1]),
             keys: group[GROUP_HEAD..]
                 .iter()
@@ -280,6 +313,11 @@ impl<'p> Tally<'p> {
         });
         rows
     }
+}
+
+/// Whether totals say when their first and last readings were.
+fn has_spans(query: &TotalsQuery) -> bool {
+    query.spans && query.windows.is_none()
 }
 
 /// Adds the reading of one row.

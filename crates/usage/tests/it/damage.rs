@@ -59,7 +59,10 @@ fn read_all(disk: &Arc<dyn Disk>, folder: &Path, entry: &SegmentEntry) -> Result
     let query = EventsQuery {
         scope: Scope::alone(random::organization(1)),
         range: TimeRange::ALWAYS,
-        subjects: Vec::new(),
+        texts: Vec::new(),
+        time: None,
+        received: None,
+        after: None,
         meters: Vec::new(),
         with_error: None,
         limit: 10_000,
@@ -136,6 +139,7 @@ fn totals_from(
         windows: None,
         group_by,
         filters: Vec::new(),
+        spans: false,
     };
     let snapshot = alone(Segment::open(disk, folder, entry)?);
     totals::totals(&snapshot, &query, entry.last)

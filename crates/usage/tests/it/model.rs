@@ -195,6 +195,7 @@ fn whole_hours_of_flushed_usage_need_no_rows() {
         windows: None,
         group_by: vec![GroupKey::Dimension(Dimension::Project)],
         filters: Vec::new(),
+        spans: false,
     };
     store.remove_files_of_rows();
     let oracle = oracle(&rows);

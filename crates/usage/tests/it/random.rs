@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::Timestamp;
 use domain::aggregation::Aggregation;
+use domain::condition::{Pattern, TextCondition, TimeCondition};
 use domain::dimension::Dimension;
 use domain::event::{EventTexts, TextParts};
 use domain::ids::{MeterId, OrganizationId};
@@ -15,7 +16,7 @@ use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use usage::manifest::Layout;
-use usage::query::{EventsQuery, GroupFilter, GroupKey, ScanQuery, TotalsQuery};
+use usage::query::{EventText, EventsQuery, GroupFilter, GroupKey, ScanQuery, TotalsQuery};
 use usage::row::Row;
 
 const TYPES: [&str; 3] = ["a", "b", "c"];
@@ -236,9 +237,9 @@ pub(crate) fn totals_query() -> impl Strategy<Value = TotalsQuery> {
         select(group_keys()),
         select(vec!["p1", "1", "t", "subject 1"]),
     );
-    let filter = filter.prop_map(|(key, value)| GroupFilter {
+    let filter = (filter, condition()).prop_map(|((key, value), condition)| GroupFilter {
         key,
-        values: vec![value.into(), "p2".into()],
+        values: condition(value),
     });
     (
         narrowed_scope(),
@@ -246,28 +247,72 @@ pub(crate) fn totals_query() -> impl Strategy<Value = TotalsQuery> {
         prop::option::of(windows()),
         subsequence(group_keys(), 0..3),
         prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec(filter, 1..3)],
+        any::<bool>(),
     )
-        .prop_map(|(scope, meters, windows, group_by, filters)| TotalsQuery {
-            scope,
-            meters,
-            windows,
-            group_by,
-            filters,
-        })
+        .prop_map(
+            |(scope, meters, windows, group_by, filters, spans)| TotalsQuery {
+                scope,
+                meters,
+                windows,
+                group_by,
+                filters,
+                spans,
+            },
+        )
+}
+
+/// How a text becomes a condition.
+fn condition() -> impl Strategy<Value = fn(&str) -> TextCondition> {
+    select(vec![
+        (|text: &str| vec![text.to_owned(), "p2".to_owned()].into()) as fn(&str) -> TextCondition,
+        |text: &str| TextCondition::NotIn(vec![text.to_owned()]),
+        |text: &str| TextCondition::LessOrEqual(text.to_owned()),
+        |text: &str| TextCondition::NotLike(Pattern::new(&format!("%{text}"), true)),
+        |text: &str| {
+            let one = TextCondition::In(vec![text.to_owned(), String::new()]);
+            TextCondition::Any(vec![one, TextCondition::Greater("p".to_owned())])
+        },
+    ])
 }
 
 pub(crate) fn events_query() -> impl Strategy<Value = EventsQuery> {
     let subjects = subsequence(vec!["subject 0".to_owned(), "subject 1".to_owned()], 0..=2);
     let meters = prop::collection::vec(meter(), 0..3);
     let with_error = prop::option::of(any::<bool>());
-    (scope(), range(), subjects, meters, with_error, 0..40_usize).prop_map(
-        |(scope, range, subjects, meters, with_error, limit)| EventsQuery {
-            scope,
-            range,
-            subjects,
-            meters,
-            with_error,
-            limit,
+    let text = select(vec![
+        EventText::Id,
+        EventText::Source,
+        EventText::Subject,
+        EventText::Type,
+    ]);
+    let texts = prop::collection::vec(
+        (text, select(vec!["1", "t", "subject 1"]), condition()),
+        0..2,
+    );
+    let bounds = (
+        prop::option::of(range()),
+        prop::option::of(range()),
+        0..50_u64,
+    );
+    let narrowing = (subjects, texts, bounds);
+    (scope(), range(), narrowing, meters, with_error, 0..40_usize).prop_map(
+        |(scope, range, (subjects, texts, (time, after, sequence)), meters, with_error, limit)| {
+            let texts = texts
+                .into_iter()
+                .map(|(text, value, condition)| (text, condition(value)));
+            let subjects = (!subjects.is_empty()).then(|| (EventText::Subject, subjects.into()));
+            let start = |range: Option<TimeRange>| range.and_then(|range| range.start);
+            EventsQuery {
+                scope,
+                range,
+                texts: texts.chain(subjects).collect(),
+                time: start(time).map(TimeCondition::GreaterOrEqual),
+                received: start(time).map(TimeCondition::LessOrEqual),
+                after: start(after).map(|start| (start, sequence)),
+                meters,
+                with_error,
+                limit,
+            }
         },
     )
 }

@@ -46,6 +46,7 @@ fn totals_below_the_floor_are_refused_and_lists_begin_at_it() {
         windows: None,
         group_by: Vec::new(),
         filters: Vec::new(),
+        spans: false,
     };
     let refused = totals::totals(&snapshot, &query, 2).unwrap_err();
     assert!(matches!(refused, Error::Retired { .. }), "{refused:?}");
@@ -56,7 +57,10 @@ fn totals_below_the_floor_are_refused_and_lists_begin_at_it() {
     let query = EventsQuery {
         scope: Scope::alone(random::organization(1)),
         range: TimeRange::ALWAYS,
-        subjects: Vec::new(),
+        texts: Vec::new(),
+        time: None,
+        received: None,
+        after: None,
         meters: Vec::new(),
         with_error: None,
         limit: 10,

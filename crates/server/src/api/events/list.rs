@@ -3,23 +3,24 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
+use axum::extract::State;
 use domain::Timestamp;
+use domain::condition::{Pattern, TextCondition, TimeCondition};
 use domain::ids::OrganizationId;
 use domain::range::TimeRange;
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use usage::query::{EventsQuery, StoredEvent};
+use usage::query::{EventText, EventsQuery, StoredEvent};
 use utoipa::ToSchema;
 
-use crate::api::parameters::Parameters;
+use crate::api::parameters::{FromParameters, Parameters, Query, range, recent};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
 
 /// Events listed when the client names no limit.
-const LIMIT_DEFAULT: usize = 100;
+pub(super) const LIMIT_DEFAULT: usize = 100;
 /// Events one list may hold.
 const LIMIT_MAX: usize = 1_000;
 /// Hours listed when the client names no start.
@@ -37,7 +38,7 @@ pub struct ListedEvent {
     /// When it was stored: an event is answered and listed only once it is durable.
     #[schema(value_type = String)]
     stored_at: Timestamp,
-    /// Why it counts nowhere.
+    /// Which meter of its type cannot read it, though another may, or why it counts nowhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     validation_error: Option<String>,
 }
@@ -88,6 +89,10 @@ impl From<StoredEvent> for ListedEvent {
         ("subject" = Option<Vec<String>>, Query, description = "Only these subjects"),
         ("from" = Option<String>, Query, description = "First instant; 72 hours ago if absent"),
         ("to" = Option<String>, Query, description = "First instant after"),
+        ("id" = Option<String>, Query, description = "Only events whose id holds this text"),
+        ("ingestedAtFrom" = Option<String>, Query, description = "First instant of receipt"),
+        ("ingestedAtTo" = Option<String>, Query, description = "First instant after"),
+        ("clientId" = Option<String>, Query, description = "Taken, without effect"),
         ("hasError" = Option<bool>, Query, description = "Only events with, or without, an error"),
         ("organization" = Option<String>, Query, description = "Only what lies under this one"),
         ("limit" = Option<u32>, Query, description = "Most events to list; 100 if absent"),
@@ -102,39 +107,94 @@ impl From<StoredEvent> for ListedEvent {
 pub async fn list_events(
     State(app): State<Arc<App>>,
     caller: Caller,
-    RawQuery(query): RawQuery,
+    Query(asked): Query<ListQuery>,
 ) -> ApiResult<Json<Vec<ListedEvent>>> {
     caller.may(Permission::Read)?;
-    let query = query_of(&caller, &Parameters::parse(query.as_deref()), app.now())?;
+    let query = asked.query(&caller, app.now())?;
     let as_of = app.usage.watermark().await?;
     let events = app.usage.events(query, as_of).await?;
     Ok(Json(events.into_iter().map(ListedEvent::from).collect()))
 }
 
-fn query_of(caller: &Caller, sent: &Parameters, now: Timestamp) -> ApiResult<EventsQuery> {
-    let limit = sent
-        .parsed("limit", "a whole number")?
-        .unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        let message = format!("limit is {limit}: expected 1 to {LIMIT_MAX}");
-        return Err(ApiError::invalid(message));
+/// Which events to list.
+#[derive(Debug)]
+pub struct ListQuery {
+    subjects: Vec<String>,
+    id: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    ingested: TimeRange,
+    has_error: Option<bool>,
+    organization: Option<String>,
+    limit: usize,
+}
+
+impl FromParameters for ListQuery {
+    fn read(sent: &Parameters) -> ApiResult<Self> {
+        let limit = sent.parsed("limit", "a whole number")?;
+        Ok(Self {
+            subjects: sent.all("subject")?,
+            id: sent.text("id")?,
+            from: sent.instant("from")?,
+            to: sent.instant("to")?,
+            ingested: ingested(sent)?,
+            has_error: sent.flag("hasError")?,
+            organization: sent.text("organization")?,
+            limit: limit.unwrap_or(LIMIT_DEFAULT),
+        })
     }
-    let start = match sent.instant("from")? {
-        Some(start) => start,
-        None => now
-            .saturating_sub(SignedDuration::from_hours(HOURS_DEFAULT))
-            .unwrap_or(Timestamp::MIN),
-    };
-    let range = TimeRange {
-        start: Some(start),
-        end: sent.instant("to")?,
-    };
-    Ok(EventsQuery {
-        scope: caller.scope_under(sent.first("organization"))?,
-        range,
-        subjects: sent.all("subject"),
-        meters: caller.control.meters()?.to_vec(),
-        with_error: sent.parsed("hasError", "true or false")?,
-        limit,
+}
+
+impl ListQuery {
+    fn query(self, caller: &Caller, now: Timestamp) -> ApiResult<EventsQuery> {
+        check_limit(self.limit)?;
+        let hours = SignedDuration::from_hours(HOURS_DEFAULT);
+        let id = self.id.as_deref().map(|id| (EventText::Id, containing(id)));
+        let subjects = (!self.subjects.is_empty())
+            .then(|| (EventText::Subject, TextCondition::from(self.subjects)));
+        Ok(EventsQuery {
+            scope: caller.scope_under(self.organization.as_deref())?,
+            range: recent(self.from, self.to, now, hours)?,
+            texts: id.into_iter().chain(subjects).collect(),
+            time: None,
+            received: received(self.ingested),
+            after: None,
+            meters: caller.control.meters()?.to_vec(),
+            with_error: self.has_error,
+            limit: self.limit,
+        })
+    }
+}
+
+/// Refuses a limit that no list has.
+pub(super) fn check_limit(limit: usize) -> ApiResult<()> {
+    if (1..=LIMIT_MAX).contains(&limit) {
+        return Ok(());
+    }
+    let message = format!("limit is {limit}: expected 1 to {LIMIT_MAX}");
+    Err(ApiError::invalid(message))
+}
+
+fn containing(text: &str) -> TextCondition {
+    TextCondition::Like(Pattern::containing(text))
+}
+
+fn ingested(sent: &Parameters) -> ApiResult<TimeRange> {
+    let (from, to) = (
+        sent.instant("ingestedAtFrom")?,
+        sent.instant("ingestedAtTo")?,
+    );
+    range(from, to).map_err(|_| {
+        ApiError::invalid("ingestedAtFrom is not before ingestedAtTo: expected it before")
     })
+}
+
+/// The condition that an instant lies in a range; none for all of time.
+fn received(range: TimeRange) -> Option<TimeCondition> {
+    let start = range.start.map(TimeCondition::GreaterOrEqual);
+    let end = range.end.map(TimeCondition::Less);
+    match (start, end) {
+        (Some(start), Some(end)) => Some(TimeCondition::All(vec![start, end])),
+        (start, end) => start.or(end),
+    }
 }

@@ -326,6 +326,7 @@ async fn is_kept(app: &App, view: &View, new: &NewExport) -> ApiResult<()> {
             windows: None,
             group_by: Vec::new(),
             filters: Vec::new(),
+            spans: false,
         };
         // Where the usage is away for another reason, the job waits for it or tells.
         if let Err(error) = app.usage.totals(query, 0).await

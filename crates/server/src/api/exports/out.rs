@@ -8,11 +8,12 @@ use jiff::civil::Date;
 use metadata::{
     Artifact, Export, ExportFilter, ExportKind, ExportSource, ExportStatus, NewExport, Scheduled,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::artifact;
 use crate::api::client::Client;
+use crate::api::parameters::{FromParameters, Parameters as Sent};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -223,7 +224,7 @@ fn day(text: &str) -> Option<Date> {
 }
 
 /// Which exports to list.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
     /// One status.
@@ -236,6 +237,18 @@ pub struct ListQuery {
     organization: Option<String>,
     /// Id of the schedule that asked.
     schedule: Option<String>,
+}
+
+impl FromParameters for ListQuery {
+    fn read(sent: &Sent) -> ApiResult<Self> {
+        Ok(Self {
+            status: sent.text("status")?,
+            kind: sent.text("kind")?,
+            source: sent.text("source")?,
+            organization: sent.text("organization")?,
+            schedule: sent.text("schedule")?,
+        })
+    }
 }
 
 impl ListQuery {

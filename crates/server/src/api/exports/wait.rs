@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use domain::ids::ExportId;
 use metadata::Export;
-use serde::Deserialize;
 use tokio::sync::broadcast;
 use tokio::time::{Instant, timeout_at};
 use utoipa::IntoParams;
 
+use crate::api::parameters::{FromParameters, Parameters};
 use crate::app::App;
 use crate::error::{ApiError, ApiResult, Code};
 
@@ -18,13 +18,21 @@ const WAIT_SECONDS_MAX: u64 = 60;
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long to wait.
-#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Copy, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct WaitQuery {
     /// Seconds to wait for the end of the export, up to 60.
-    #[serde(default)]
     #[param(default = 0, minimum = 0, maximum = 60)]
     wait: u64,
+}
+
+impl FromParameters for WaitQuery {
+    fn read(sent: &Parameters) -> ApiResult<Self> {
+        let wait = sent.parsed("wait", "a whole number of seconds")?;
+        Ok(Self {
+            wait: wait.unwrap_or(0),
+        })
+    }
 }
 
 impl WaitQuery {

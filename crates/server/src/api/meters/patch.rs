@@ -10,11 +10,14 @@ use domain::meter::{Filter, JobLevelLayout, Meter, Scalar};
 use domain::path::JsonPath;
 use domain::range::TimeRange;
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::wire::{FilterWire, MeterOut, ScalarWire};
 use super::{find, no_meter};
+use crate::api::body::Body;
 use crate::api::field::Field;
+use crate::api::notes;
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{ApiError, ApiResult};
@@ -46,6 +49,10 @@ pub struct MeterPatch {
     #[schema(value_type = Option<String>)]
     job_level_layout: Field<JobLevelLayout>,
     zero_rows: Option<bool>,
+    /// What clients note; nothing is computed from it. Null for none.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    metadata: Field<Map<String, Value>>,
 }
 
 /// Makes a new version of a meter: usage from `since` on is read by it, stored usage too.
@@ -60,19 +67,26 @@ pub async fn patch_meter(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(name): Path<String>,
-    Json(sent): Json<MeterPatch>,
+    Body(sent): Body<MeterPatch>,
 ) -> ApiResult<Json<MeterOut>> {
     caller.may_declare_for_account()?;
     let before = find(&caller, &name)?;
-    let meter = sent
-        .over(before.clone(), app.now())
-        .map_err(ApiError::invalid)?;
+    let noted = notes::to_store(sent.metadata.value())?;
+    let is_noted = sent.metadata != Field::Absent;
+    let meter = sent.over(before.clone(), app.now());
+    let meter = meter.map_err(ApiError::invalid)?;
     let mut change = app.metadata.begin_change(app.now()).await?;
     change.put_meter(caller.account, &meter).await?;
+    if is_noted {
+        let noted = noted.as_deref();
+        change
+            .put_meter_metadata(caller.account, meter.id, noted)
+            .await?;
+    }
     app.commit(change).await?;
     app.declare_readings().await?;
     let found = app.metadata.find_meter(caller.account, meter.id).await?;
-    Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)))
+    Ok(Json(MeterOut::new(found.ok_or_else(no_meter)?, &app)?))
 }
 
 fn layout<'de, D: Deserializer<'de>>(sent: D) -> Result<Field<JobLevelLayout>, D::Error> {

@@ -9,11 +9,13 @@ use domain::aggregation::Fold;
 use domain::export::make_safe;
 use domain::quantity::Total;
 use domain::range::TimeRange;
-use domain::window::Window;
+use domain::window::{Window, WindowSize, Windows};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use usage::query::TotalRow;
 use utoipa::ToSchema;
 
+use super::asked::WindowSizeOut;
 use crate::error::{ApiError, ApiResult};
 
 /// What a query asked for.
@@ -21,6 +23,8 @@ use crate::error::{ApiError, ApiResult};
 pub(super) struct Asked {
     /// The range of time.
     pub(super) range: TimeRange,
+    /// The size of the windows, where there are any.
+    pub(super) window_size: Option<WindowSize>,
     /// Names of the groups, in order.
     pub(super) names: Vec<String>,
     /// What a single row says where nothing was read.
@@ -29,6 +33,7 @@ pub(super) struct Asked {
 
 /// Totals of a meter.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MeterTable {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -36,6 +41,10 @@ pub struct MeterTable {
     #[schema(value_type = Option<String>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Timestamp>,
+    /// The size of the windows, where they were asked for.
+    #[schema(value_type = Option<String>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window_size: Option<WindowSizeOut>,
     /// Rows by time, then by group.
     data: Vec<TableRow>,
     #[serde(skip)]
@@ -49,8 +58,10 @@ struct TableRow {
     /// The number with all its digits.
     #[schema(value_type = f64)]
     value: Total,
+    /// Start of the window; without windows `from`, else the start of the first reading's minute.
     #[schema(value_type = Option<String>)]
     window_start: Option<Timestamp>,
+    /// End of the window; without windows `to`, else the end of the last reading's minute.
     #[schema(value_type = Option<String>)]
     window_end: Option<Timestamp>,
     subject: Option<String>,
@@ -67,19 +78,21 @@ impl MeterTable {
         if let Some(empty) = &asked.empty
             && totals.is_empty()
         {
-            totals.insert((None, Vec::new()), empty.clone());
+            totals.insert((None, Vec::new()), (empty.clone(), None));
         }
         let mut data: Vec<TableRow> = totals
             .into_iter()
-            .filter_map(|((window, keys), fold)| {
+            .filter_map(|((window, keys), (fold, span))| {
                 let value = fold.value()?;
-                Some(TableRow::new(value, window, keys, asked))
+                let bounds = bounds(window, span, asked.range);
+                Some(TableRow::new(value, bounds, keys, asked))
             })
             .collect();
         data.sort_by(|left, right| left.place().cmp(&right.place()));
         Self {
             from: asked.range.start,
             to: asked.range.end,
+            window_size: asked.window_size.map(WindowSizeOut::from),
             data,
             names: asked.names.clone(),
         }
@@ -112,14 +125,45 @@ impl MeterTable {
     }
 }
 
-fn join_versions(totals: Vec<TotalRow>) -> HashMap<Place, Fold> {
-    let mut joined: HashMap<Place, Fold> = HashMap::new();
+/// Event times of the first and the last reading.
+type Span = Option<(Timestamp, Timestamp)>;
+
+/// Start and end that a row shows.
+fn bounds(
+    window: Option<Window>,
+    span: Span,
+    asked: TimeRange,
+) -> (Option<Timestamp>, Option<Timestamp>) {
+    if let Some(window) = window {
+        return (Some(window.start), Some(window.end));
+    }
+    let minutes = Windows {
+        size: WindowSize::Minute,
+        zone: TimeZone::UTC,
+    };
+    let first = span.map(|(first, _)| minutes.around(first).start);
+    let last = span.map(|(_, last)| minutes.around(last).end);
+    (asked.start.or(first), asked.end.or(last))
+}
+
+fn join_spans(left: Span, right: Span) -> Span {
+    match (left, right) {
+        (Some((first, last)), Some((start, end))) => Some((first.min(start), last.max(end))),
+        (left, right) => left.or(right),
+    }
+}
+
+fn join_versions(totals: Vec<TotalRow>) -> HashMap<Place, (Fold, Span)> {
+    let mut joined: HashMap<Place, (Fold, Span)> = HashMap::new();
     for row in totals {
         let place = (row.window, row.keys);
         match joined.get_mut(&place) {
-            Some(fold) => fold.merge(row.fold),
+            Some((fold, span)) => {
+                fold.merge(row.fold);
+                *span = join_spans(*span, row.span);
+            }
             None => {
-                joined.insert(place, row.fold);
+                joined.insert(place, (row.fold, row.span));
             }
         }
     }
@@ -127,12 +171,17 @@ fn join_versions(totals: Vec<TotalRow>) -> HashMap<Place, Fold> {
 }
 
 impl TableRow {
-    fn new(value: Total, window: Option<Window>, keys: Vec<Option<String>>, asked: &Asked) -> Self {
+    fn new(
+        value: Total,
+        (start, end): (Option<Timestamp>, Option<Timestamp>),
+        keys: Vec<Option<String>>,
+        asked: &Asked,
+    ) -> Self {
         let mut group_by: BTreeMap<_, _> = asked.names.iter().cloned().zip(keys).collect();
         Self {
             value,
-            window_start: window.map_or(asked.range.start, |window| Some(window.start)),
-            window_end: window.map_or(asked.range.end, |window| Some(window.end)),
+            window_start: start,
+            window_end: end,
             subject: group_by.remove("subject").flatten(),
             group_by,
         }

@@ -11,8 +11,11 @@ use domain::path::JsonPath;
 use domain::range::TimeRange;
 use metadata::MeterRecord;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::api::notes;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::random;
@@ -67,6 +70,12 @@ pub struct MeterIn {
     /// First event time it reads; all of time if absent.
     #[schema(value_type = Option<String>)]
     pub since: Option<Timestamp>,
+    /// The same as `since`, as OpenMeter's clients name it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub event_from: Option<Timestamp>,
+    /// What clients note; nothing is computed from it.
+    #[schema(value_type = Option<Object>)]
+    pub metadata: Option<Map<String, Value>>,
 }
 
 /// The unit in which rates and tiers count.
@@ -101,6 +110,7 @@ impl MeterIn {
     /// Checks what was sent and gives it an id.
     pub fn into_meter(self) -> ApiResult<Meter> {
         self.check()?;
+        let since = self.since.or(self.event_from);
         let value_property = self
             .value_property
             .filter(|_| self.aggregation != Aggregation::Count);
@@ -136,7 +146,7 @@ impl MeterIn {
             },
             job_level: self.job_level_layout,
             zero_rows: self.zero_rows,
-            valid: self.since.map_or(TimeRange::ALWAYS, TimeRange::since),
+            valid: since.map_or(TimeRange::ALWAYS, TimeRange::since),
         })
     }
 
@@ -149,6 +159,12 @@ impl MeterIn {
                 "slug is {:?}: expected 1 to {SLUG_CHARS_MAX} letters, digits, _ and -",
                 self.slug
             )));
+        }
+        if let (Some(since), Some(from)) = (self.since, self.event_from)
+            && since != from
+        {
+            let message = format!("since is {since} and eventFrom is {from}: expected one of them");
+            return Err(ApiError::invalid(message));
         }
         let name = self.name.as_deref();
         name.map_or(Ok(()), fields::name)
@@ -219,6 +235,18 @@ pub struct MeterOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     archived_at: Option<Timestamp>,
+    /// The same as `since`, as OpenMeter's clients name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    event_from: Option<Timestamp>,
+    /// The same as `archivedAt`, as OpenMeter's clients name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    deleted_at: Option<Timestamp>,
+    /// What clients noted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Box<RawValue>>,
     /// `building` while stored events are prepared for it, else `ready`. It can be queried anyway.
     status: &'static str,
     /// How far the building is.
@@ -242,7 +270,7 @@ struct ProgressOut {
 
 impl MeterOut {
     /// Shows a record, and how far its column is.
-    pub fn new(record: MeterRecord, app: &App) -> Self {
+    pub fn new(record: MeterRecord, app: &App) -> ApiResult<Self> {
         let meter = record.meter;
         let progress = app.readings.progress(&meter.rule);
         let building = progress.rows_built < progress.rows;
@@ -250,7 +278,7 @@ impl MeterOut {
             path: filter.path,
             values: filter.values,
         });
-        Self {
+        Ok(Self {
             id: meter.id,
             slug: meter.slug,
             name: meter.name,
@@ -273,6 +301,9 @@ impl MeterOut {
             filters: filters.collect(),
             since: meter.valid.start,
             archived_at: meter.valid.end,
+            event_from: meter.valid.start,
+            deleted_at: meter.valid.end,
+            metadata: notes::shown(record.metadata)?,
             status: if building { "building" } else { "ready" },
             progress: building.then_some(ProgressOut {
                 rows: progress.rows,
@@ -280,6 +311,6 @@ impl MeterOut {
             }),
             created_at: record.created_at,
             updated_at: record.updated_at,
-        }
+        })
     }
 }

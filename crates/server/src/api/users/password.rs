@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{find, guard};
+use crate::api::body::Body;
 use crate::app::App;
 use crate::auth::{Caller, Permission, Who, password};
 use crate::error::{ApiError, ApiResult, Code};
@@ -51,7 +52,7 @@ pub async fn put_password(
     State(app): State<Arc<App>>,
     caller: Caller,
     Path(text): Path<String>,
-    Json(body): Json<PasswordIn>,
+    Body(body): Body<PasswordIn>,
 ) -> ApiResult<Json<PasswordOut>> {
     let user = find(&app, &caller, &text).await?;
     let kept = permit(&app, &caller, &user, body.current).await?;
@@ -126,7 +127,7 @@ pub struct ResetIn {
 pub async fn reset_password(
     State(app): State<Arc<App>>,
     caller: Caller,
-    Json(body): Json<ResetIn>,
+    Body(body): Body<ResetIn>,
 ) -> ApiResult<Json<PasswordOut>> {
     caller.must_be_server_administrator()?;
     let user = app.metadata.find_user_by_name(&body.name).await?;

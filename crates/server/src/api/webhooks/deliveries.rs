@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use domain::Timestamp;
 use domain::ids::{DeliveryId, ExportId};
 use metadata::{Delivery, DeliveryState};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::find;
 use crate::api::page::{PageOut, PageQuery, id};
+use crate::api::parameters::{FromParameters, Parameters, Query};
 use crate::app::App;
 use crate::auth::{Caller, Permission};
 use crate::error::{ApiError, ApiResult};
@@ -50,11 +51,19 @@ pub struct DeliveryOut {
 }
 
 /// Which messages are wanted.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[derive(Debug, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct StateQuery {
     /// `pending`, `delivered` or `failed`; all unless given.
     state: Option<String>,
+}
+
+impl FromParameters for StateQuery {
+    fn read(sent: &Parameters) -> ApiResult<Self> {
+        Ok(Self {
+            state: sent.text("state")?,
+        })
+    }
 }
 
 impl From<Delivery> for DeliveryOut {
@@ -117,7 +126,7 @@ pub async fn replay_delivery(
 
 fn state(word: &str) -> ApiResult<DeliveryState> {
     DeliveryState::from_word(word).ok_or_else(|| {
-        let message = format!("{word:?} is no state: expected pending, delivered or failed");
+        let message = format!("state is {word:?}: expected pending, delivered or failed");
         ApiError::invalid(message)
     })
 }

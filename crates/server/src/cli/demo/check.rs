@@ -174,6 +174,7 @@ async fn stored(app: &App, account: &Account, order: &Order) -> anyhow::Result<S
         windows: None,
         group_by: vec![GroupKey::Organization],
         filters: Vec::new(),
+        spans: false,
     };
     let as_of = app.usage.watermark().await?;
     let mut sums = Sums::new();

@@ -104,7 +104,7 @@ async fn usage_comes_as_one_packed_file_of_lines_or_of_typed_columns() {
     let (parquet, same) = usage_as(&server, &key, "parquet").await;
     assert_eq!((&parquet[..4], same), (&b"PAR1"[..], sum.clone()));
     // `cargo xtask test` names a Python that has DuckDB.
-    if let Ok(python) = std::env::var("TALLYPORT_TEST_DUCKDB") {
+    if let Ok(python) = std::env::var("TEST_DUCKDB") {
         let folder = tempfile::tempdir().unwrap();
         let table = folder.path().join("usage.parquet");
         std::fs::write(&table, parquet).unwrap();

@@ -65,17 +65,15 @@ async fn bad_requests_are_refused_with_stable_codes_and_make_no_job() {
       characters
     400 invalid_as_of: asOf is no watermark of this server
     400 invalid_request: columns has 101 members: expected at most 100
-    422 unprocessable: Failed to deserialize the JSON body into the target type:
-      format: unknown variant `xlsx`, expected `csv` or `parquet` at line 1 column 16
-    422 unprocessable: Failed to deserialize the JSON body into the target type:
-      packing: unknown variant `tar`, expected `zip` or `gzip` at line 1 column 53
-    422 unprocessable: Failed to deserialize the JSON body into the target type:
-      jobType: unknown field `jobType`, expected one of `from`, `to`, `asOf`, `kind`,
-      `organizations`, `meters`, `combined`, `columns`, `format`, `packing`, `csvSafe`,
-      `callbackUrl` at line 1 column 30
+    400 invalid_request: format: unknown variant `xlsx`, expected `csv` or `parquet` at
+      line 1 column 16
+    400 invalid_request: packing: unknown variant `tar`, expected `zip` or `gzip` at
+      line 1 column 53
+    400 invalid_request: jobType: unknown field `jobType`, expected one of `from`,
+      `to`, `asOf`, `kind`, `organizations`, `meters`, `combined`, `columns`, `format`,
+      `packing`, `csvSafe`, `callbackUrl` at line 1 column 30
     400 invalid_export: combined: JOB_LEVEL has no such form
-    422 unprocessable: Failed to deserialize the JSON body into the target type:
-      missing field `kind` at line 1 column 39
+    400 invalid_request: missing field `kind` at line 1 column 39
     "#);
     let listed = server.get(&key, EXPORTS).await;
     assert_eq!(listed.json()["items"], json!([]));

@@ -197,11 +197,11 @@ async fn bad_schedules_are_refused() {
         shown += &format!("{} {}\n", refused.status, refused.json()["code"]);
     }
     assert_snapshot!(shown, @r#"
-    422 "unprocessable"
-    422 "unprocessable"
+    400 "invalid_request"
+    400 "invalid_request"
     400 "export_kind"
     400 "invalid_request"
-    422 "unprocessable"
+    400 "invalid_request"
     404 "not_found"
     "#);
     let body = json!({"kind": "SUMMARY", "every": "daily", "meters": [METER]});
@@ -216,7 +216,7 @@ async fn bad_schedules_are_refused() {
     let content = server
         .patch(&key, &one(&schedule), r#"{"kind": "ASSET"}"#)
         .await;
-    assert_eq!(content.status, 422);
+    assert_eq!(content.status, 400);
 }
 
 #[tokio::test]

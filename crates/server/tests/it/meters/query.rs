@@ -76,8 +76,8 @@ async fn a_tenth_ten_times_is_one() {
           "groupBy": {},
           "subject": null,
           "value": 1,
-          "windowEnd": null,
-          "windowStart": null
+          "windowEnd": "2026-06-01T10:01:00Z",
+          "windowStart": "2026-06-01T10:00:00Z"
         }
       ]
     }
@@ -223,12 +223,12 @@ async fn groups_and_filters_tell_usage_apart() {
     ");
     assert_snapshot!(shown("subject=a&subject=b").await, @"
     window_start,window_end,subject,value
-    ,,a,3
-    ,,b,4
+    2026-06-01T10:00:00Z,2026-06-01T10:02:00Z,a,3
+    2026-06-01T11:00:00Z,2026-06-01T11:01:00Z,b,4
     ");
     assert_snapshot!(shown("filterGroupBy[region]=north&from=2026-06-01T11:00:00Z").await, @"
     window_start,window_end,value
-    2026-06-01T11:00:00Z,,12
+    2026-06-01T11:00:00Z,2026-06-01T11:01:00Z,12
     ");
     let body = json!({"subject": ["a"], "groupBy": ["region"], "windowSize": "DAY"}).to_string();
     let posted = server.post(&key, &format!("{PATH}/sum/query"), &body).await;
@@ -254,7 +254,8 @@ async fn groups_and_filters_tell_usage_apart() {
           "windowEnd": "2026-06-02T00:00:00Z",
           "windowStart": "2026-06-01T00:00:00Z"
         }
-      ]
+      ],
+      "windowSize": "DAY"
     }
     "#);
 }

@@ -31,7 +31,10 @@ fn events_query() -> EventsQuery {
     EventsQuery {
         scope: Scope::alone(organization(OWN)),
         range: TimeRange::ALWAYS,
-        subjects: Vec::new(),
+        texts: Vec::new(),
+        time: None,
+        received: None,
+        after: None,
         meters: Vec::new(),
         with_error: None,
         limit: 100,
@@ -57,6 +60,7 @@ async fn check_reads(store: &EmbeddedStore, first: u64) {
             windows: None,
             group_by: Vec::new(),
             filters: Vec::new(),
+            spans: false,
         };
         assert_missing(store.check(as_of).await, first);
         assert_missing(store.scan(scan_query(), as_of).await, first);

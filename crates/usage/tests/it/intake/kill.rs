@@ -20,9 +20,9 @@ const FOLDER: &str = "TALLYPORT_KILL_FOLDER";
 /// Set for it too: the number of its life, which its ids begin with.
 const LIFE: &str = "TALLYPORT_KILL_LIFE";
 /// Kills per run; 200 in the long form.
-const ROUNDS: &str = "TALLYPORT_KILL_ROUNDS";
+const ROUNDS: &str = "TEST_KILL_ROUNDS";
 /// Repeats a run whose seed was printed.
-const SEED: &str = "TALLYPORT_KILL_SEED";
+const SEED: &str = "TEST_KILL_SEED";
 /// Batches after which the process ends by itself, should nobody kill it.
 const BATCHES_MAX: u64 = 5_000;
 
