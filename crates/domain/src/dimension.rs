@@ -1,9 +1,12 @@
 //! The dimensions every event may carry and where its data names them.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::json::Json;
 use crate::limits::DIMENSION_BYTES_MAX;
+use crate::number::{NumberRule, Scalar};
 
 macro_rules! dimensions {
     ($($(#[$doc:meta])* $name:ident = $key:literal, $column:literal;)*) => {
@@ -83,28 +86,29 @@ dimensions! {
 }
 
 impl Dimension {
-    /// The dimension's value in an event's data; empty texts and over-long ones count as absent.
-    pub fn value<'j>(self, data: &'j Json<'_>) -> Option<&'j str> {
-        data.get(self.key()).and_then(text)
+    /// The dimension's text in an event's data, as meters of `rule` show it.
+    pub fn value<'j>(self, data: &'j Json<'_>, rule: NumberRule) -> Option<Cow<'j, str>> {
+        Self::text(data.get(self.key()).and_then(Json::scalar), rule)
     }
 
-    /// The values of all dimensions in an event's data, in column order: one pass over its members.
-    pub fn values<'j>(data: &'j Json<'_>) -> [Option<&'j str>; Self::ALL.len()] {
+    /// What all dimensions have in an event's data, in column order: one pass over its members.
+    pub fn scalars<'j>(data: &'j Json<'_>) -> [Option<Scalar<'j>>; Self::ALL.len()] {
         let mut values = [None; Self::ALL.len()];
         if let Json::Object(members) = data {
             for (key, value) in members {
                 if let Some(dimension) = Self::of_key(key) {
-                    values[dimension as usize] = text(value);
+                    values[dimension as usize] = value.scalar();
                 }
             }
         }
         values
     }
-}
 
-fn text<'j>(value: &'j Json<'_>) -> Option<&'j str> {
-    let text = value.text();
-    text.filter(|text| !text.is_empty() && text.len() <= DIMENSION_BYTES_MAX)
+    /// The text of what a dimension has; empty texts and over-long ones count as absent.
+    pub fn text(found: Option<Scalar<'_>>, rule: NumberRule) -> Option<Cow<'_, str>> {
+        let text = found.map(|scalar| scalar.shown(rule));
+        text.filter(|text| !text.is_empty() && text.len() <= DIMENSION_BYTES_MAX)
+    }
 }
 
 #[cfg(test)]
@@ -119,11 +123,25 @@ mod tests {
                "start":["s"],"taskId":"first","taskId":"last","appId":true}}"#
         );
         let json = Json::parse(&text).unwrap();
-        let values = Dimension::values(&json);
+        let rule = NumberRule::Value;
+        let values = Dimension::scalars(&json).map(|found| Dimension::text(found, rule));
         for (index, dimension) in Dimension::ALL.iter().enumerate() {
-            assert_eq!(values[index], dimension.value(&json), "{dimension:?}");
+            assert_eq!(values[index], dimension.value(&json, rule), "{dimension:?}");
         }
         assert_eq!(values.iter().flatten().count(), 4);
-        assert_eq!(Dimension::values(&Json::Null), [None; Dimension::ALL.len()]);
+        let none = Dimension::scalars(&Json::Null);
+        assert_eq!(none, [None; Dimension::ALL.len()]);
+    }
+
+    #[test]
+    fn a_number_is_shown_as_it_was_sent_and_by_old_meters_as_they_did() {
+        let json = Json::parse(r#"{"coresUsed":1e0,"taskId":"1e0","user":4.20}"#).unwrap();
+        let shown = |dimension: Dimension, rule| dimension.value(&json, rule).unwrap();
+        assert_eq!(shown(Dimension::CoresUsed, NumberRule::Value), "1e0");
+        assert_eq!(shown(Dimension::CoresUsed, NumberRule::Spelling), "1e+0");
+        for rule in [NumberRule::Spelling, NumberRule::Value] {
+            assert_eq!(shown(Dimension::TaskId, rule), "1e0");
+            assert_eq!(shown(Dimension::User, rule), "4.20");
+        }
     }
 }

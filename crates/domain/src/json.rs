@@ -14,6 +14,7 @@ pub(crate) mod scan;
 use scan::Number;
 
 use crate::limits::DATA_DEPTH_MAX;
+use crate::number::{Scalar, spelled};
 
 /// The key under which `serde_json` hands over a number of arbitrary precision.
 pub(crate) const NUMBER_KEY: &str = "$serde_json::private::Number";
@@ -25,7 +26,8 @@ pub enum Json<'a> {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number as it was written.
+    /// A number as it was written. The full parser, which gets hardly a text, puts a sign before
+    /// each exponent.
     Number(Cow<'a, str>),
     /// A string, unescaped.
     String(Cow<'a, str>),
@@ -58,14 +60,20 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// A scalar as text; `None` for null, arrays and objects.
-    pub fn text(&self) -> Option<&str> {
+    /// A scalar as it was sent; `None` for null, arrays and objects.
+    pub fn scalar(&self) -> Option<Scalar<'_>> {
         match self {
-            Self::Bool(true) => Some("true"),
-            Self::Bool(false) => Some("false"),
-            Self::Number(text) | Self::String(text) => Some(text),
+            Self::Bool(true) => Some(Scalar::Text("true")),
+            Self::Bool(false) => Some(Scalar::Text("false")),
+            Self::String(text) => Some(Scalar::Text(text)),
+            Self::Number(text) => Some(Scalar::Number(text)),
             Self::Null | Self::Array(_) | Self::Object(_) => None,
         }
+    }
+
+    /// The text of a scalar as it was sent; `None` for null, arrays and objects.
+    pub fn text(&self) -> Option<&str> {
+        self.scalar().map(Scalar::sent)
     }
 
     /// Whether arrays and objects nest deeper than [`DATA_DEPTH_MAX`].
@@ -88,7 +96,7 @@ impl<'a> Json<'a> {
             Self::Null => hasher.write_u8(b'n'),
             Self::Bool(value) => hasher.write_u8(if *value { b't' } else { b'f' }),
             Self::Number(text) => {
-                hash_number(&split_number(text), hasher);
+                hash_number(&Number::of(text), hasher);
             }
             Self::String(text) => hash_text(b's', text, hasher),
             Self::Array(items) => {
@@ -125,49 +133,25 @@ fn head(tag: u8, length: usize) -> [u8; 9] {
     head
 }
 
-/// Splits a number that is known to be one.
-fn split_number(text: &str) -> Number<'_> {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, ""));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    Number {
-        text,
-        negative: unsigned.len() < text.len(),
-        whole,
-        fraction,
-        exponent,
-    }
-}
-
 /// Feeds a number as sign, place of its point and significant digits; gives false for one that
 /// was fed as it is written.
 fn hash_number(number: &Number<'_>, hasher: &mut impl Hasher) -> bool {
     let exponent = number.exponent;
     let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
     let exponent = if exponent.is_empty() { "0" } else { exponent };
-    // Exponents beyond an i32 are kept as written: such numbers fit no meter anyway.
+    // Exponents beyond an i32 are kept as spelled: such numbers fit no meter anyway. Fingerprints
+    // are stored: the spelling stays that of the first release.
     let Ok(exponent) = exponent.parse::<i32>() else {
-        hash_text(b'x', number.text, hasher);
+        hash_text(b'x', &spelled(number.text), hasher);
         return false;
     };
-    let mut whole = number.whole.trim_start_matches('0');
-    let mut fraction = number.fraction.trim_end_matches('0');
-    let length = |text: &str| i64::try_from(text.len()).unwrap_or(i64::MAX);
-    let mut point = length(whole) + i64::from(exponent);
-    if whole.is_empty() {
-        let zeros = length(fraction);
-        fraction = fraction.trim_start_matches('0');
-        point -= zeros - length(fraction);
-    }
-    if fraction.is_empty() {
-        whole = whole.trim_end_matches('0');
-    }
-    let zero = whole.is_empty() && fraction.is_empty();
+    let digits = number.digits();
+    let (zero, point) = (digits.is_zero(), digits.point + i64::from(exponent));
     hasher.write_u8(if number.negative && !zero { b'-' } else { b'+' });
     hasher.write(&if zero { 0 } else { point }.to_le_bytes());
-    hasher.write(&head(b'd', whole.len() + fraction.len()));
-    hasher.write(whole.as_bytes());
-    hasher.write(fraction.as_bytes());
+    hasher.write(&head(b'd', digits.len()));
+    hasher.write(digits.whole.as_bytes());
+    hasher.write(digits.fraction.as_bytes());
     true
 }
 
@@ -366,7 +350,7 @@ mod tests {
             json.get("a").unwrap().text(),
             Some("0.1000000000000000000000000000001")
         );
-        assert_eq!(json.get("b").unwrap().text(), Some("1e+400"));
+        assert_eq!(json.get("b").unwrap().text(), Some("1e400"));
     }
 
     #[test]
@@ -383,6 +367,11 @@ mod tests {
         );
         assert_eq!(hash("[0,-0.0,0e9]"), hash("[0.00,0,-0]"));
         assert_eq!(hash(r#"["é"]"#), hash(r#"["\u00e9"]"#));
+        // Fingerprints of before hold the spelling of the full parser.
+        let far = "1E99999999999";
+        let mut hasher = SipHasher13::new();
+        Json::parse_any(far).unwrap().hash_canonical(&mut hasher);
+        assert_eq!(hash(far), hasher.finish());
     }
 
     #[test]

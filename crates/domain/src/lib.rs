@@ -17,6 +17,7 @@ pub mod kind;
 pub mod limits;
 pub mod meter;
 pub mod name;
+pub mod number;
 pub mod path;
 pub mod quantity;
 pub mod range;

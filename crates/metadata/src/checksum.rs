@@ -214,10 +214,7 @@ impl Change {
         let live = bound(sql(&table.live), owner).bind(since);
         for row in self.transaction.all(live).await? {
             let mut values = table.values(&row)?;
-            let key = table.key.iter().filter_map(|key| table.get(&values, key));
-            let key = key.collect();
-            let ended = ("ended_revision", Bind::from(self.revision));
-            self.replace(table, values.clone(), key, &[ended]).await?;
+            self.end(table, values.clone()).await?;
             if row.get::<i64>("valid_from")? < since {
                 table.set(&mut values, "valid_to", since);
                 table.set(&mut values, "revision", self.revision);
@@ -230,6 +227,30 @@ impl Change {
     async fn insert(&mut self, table: &'static Table, values: Vec<Bind>) -> Result<()> {
         self.count(table, None, &values).await?;
         self.run(table.insertion(values)).await.map(drop)
+    }
+
+    /// Ends a dated row and writes it again with changes. Refused when it is damaged.
+    pub(crate) async fn succeed(
+        &mut self,
+        table: &'static Table,
+        row: &Row,
+        changes: &[(&'static str, Bind)],
+    ) -> Result<()> {
+        let mut values = table.values(row)?;
+        self.end(table, values.clone()).await?;
+        for (column, value) in changes {
+            table.set(&mut values, column, value.clone());
+        }
+        table.set(&mut values, "revision", self.revision);
+        self.insert(table, values).await
+    }
+
+    /// Ends the dated row with these values.
+    async fn end(&mut self, table: &'static Table, values: Vec<Bind>) -> Result<()> {
+        let key = table.key.iter().filter_map(|key| table.get(&values, key));
+        let key = key.collect();
+        let ended = ("ended_revision", Bind::from(self.revision));
+        self.replace(table, values, key, &[ended]).await
     }
 
     /// Changes columns of the row with this key, when there is one. Refused when it is damaged.

@@ -5,6 +5,7 @@ use domain::ids::AccountId;
 use domain::meter::Meter;
 
 mod read;
+mod upgrade;
 mod write;
 
 pub(crate) use read::meter_of;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use domain::Timestamp;
 use domain::kind::Kind;
 use domain::meter::ReadingRule;
+use domain::number::NumberRule;
+use domain::path::JsonPath;
 use metadata::{Account, ControlSnapshot, KnownUsage, Metadata, PAGE_LIMIT_MAX, PageRequest};
 use usage::disk::Disk;
 use usage::disk::real::RealDisk;
@@ -27,8 +29,8 @@ pub trait Readings: Send + Sync + std::fmt::Debug {
     /// Declares which readings and paths get columns; the work goes on in the background.
     fn set_layout(&self, layout: Layout);
 
-    /// How far the columns of a reading are.
-    fn progress(&self, rule: &ReadingRule) -> Progress;
+    /// How far the columns of a reading and of the paths its meter groups by are.
+    fn progress(&self, rule: &ReadingRule, paths: &BTreeMap<String, JsonPath>) -> Progress;
 
     /// Why the store refuses writes; `None` while it takes them.
     fn read_only_reason(&self) -> Option<String>;
@@ -57,8 +59,8 @@ impl Readings for EmbeddedStore {
         Self::set_layout(self, layout);
     }
 
-    fn progress(&self, rule: &ReadingRule) -> Progress {
-        Self::progress(self, rule)
+    fn progress(&self, rule: &ReadingRule, paths: &BTreeMap<String, JsonPath>) -> Progress {
+        Self::progress(self, rule, paths)
     }
 
     fn read_only_reason(&self) -> Option<String> {
@@ -231,8 +233,10 @@ pub async fn layout(metadata: &Metadata) -> metadata::Result<Layout> {
     }
     layout.rules.sort_by_cached_key(ReadingRule::key);
     layout.rules.dedup_by_key(|rule| rule.key());
-    layout.paths.sort();
-    layout.paths.dedup();
+    for paths in [&mut layout.paths, &mut layout.values] {
+        paths.sort();
+        paths.dedup();
+    }
     Ok(layout)
 }
 
@@ -242,7 +246,11 @@ fn read_by_meters(layout: &mut Layout, control: &ControlSnapshot) -> metadata::R
         // Job-level files list events without a reading too: which, no file should parse.
         let listed = meter.job_level.and_then(|_| meter.rule.matching());
         layout.rules.extend(listed);
-        layout.paths.extend(meter.group_by.values().cloned());
+        let paths = match meter.rule.numbers {
+            NumberRule::Spelling => &mut layout.paths,
+            NumberRule::Value => &mut layout.values,
+        };
+        paths.extend(meter.group_by.values().cloned());
     }
     Ok(())
 }

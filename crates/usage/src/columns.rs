@@ -12,6 +12,7 @@ use arrow_array::{RecordBatch, UInt64Array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use domain::dimension::Dimension;
 use domain::meter::ReadingRule;
+use domain::number::NumberRule;
 use domain::path::JsonPath;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -48,9 +49,15 @@ pub(crate) enum Column {
     Id,
     ConflictWith,
     Data,
+    /// A dimension as segments store it: exponents are spelled as in the first release.
     Dimension(Dimension),
+    /// A dimension as it was sent. It shares the stored column wherever both are the same.
+    SentDimension(Dimension),
     Reading(ReadingRule),
+    /// The scalar at a path, numbers as they were spelled.
     Path(JsonPath),
+    /// The scalar at a path, numbers by value.
+    PathValue(JsonPath),
 }
 
 /// What a column holds.
@@ -92,7 +99,24 @@ impl Column {
             }
         }
         columns.extend(layout.paths.iter().cloned().map(Self::Path));
+        columns.extend(layout.values.iter().cloned().map(Self::PathValue));
         columns
+    }
+
+    /// A dimension as meters of a rule for numbers show it.
+    pub(crate) fn dimension(dimension: Dimension, rule: NumberRule) -> Self {
+        match rule {
+            NumberRule::Spelling => Self::Dimension(dimension),
+            NumberRule::Value => Self::SentDimension(dimension),
+        }
+    }
+
+    /// The scalar at a path as meters of a rule for numbers compare it.
+    pub(crate) fn path(path: JsonPath, rule: NumberRule) -> Self {
+        match rule {
+            NumberRule::Spelling => Self::Path(path),
+            NumberRule::Value => Self::PathValue(path),
+        }
     }
 
     /// The column's name in a segment.
@@ -109,9 +133,12 @@ impl Column {
             Self::Id => "id".into(),
             Self::ConflictWith => "conflict_with".into(),
             Self::Data => "data".into(),
-            Self::Dimension(dimension) => dimension.column().into(),
+            Self::Dimension(dimension) | Self::SentDimension(dimension) => {
+                dimension.column().into()
+            }
             Self::Reading(rule) => format!("r_{}", rule.key()),
             Self::Path(path) => format!("p_{}", path_key(path)),
+            Self::PathValue(path) => format!("v_{}", path_key(path)),
         }
     }
 
@@ -126,7 +153,14 @@ impl Column {
 
     /// Whether the column is folded from `data`.
     pub(crate) fn is_derived(&self) -> bool {
-        matches!(self, Self::Dimension(_) | Self::Reading(_) | Self::Path(_))
+        matches!(
+            self,
+            Self::Dimension(_)
+                | Self::SentDimension(_)
+                | Self::Reading(_)
+                | Self::Path(_)
+                | Self::PathValue(_)
+        )
     }
 
     pub(crate) fn is_nullable(&self) -> bool {
@@ -143,6 +177,7 @@ impl Column {
                 | Self::Id
                 | Self::Data
                 | Self::Dimension(Dimension::TaskRunId)
+                | Self::SentDimension(Dimension::TaskRunId)
         )
     }
 

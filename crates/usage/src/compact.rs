@@ -147,7 +147,12 @@ pub fn outdated(entries: &[SegmentEntry], layout: &Layout) -> Option<usize> {
             let mut paths = layout.paths.iter();
             paths.any(|path| !entry.layout.paths.contains(path))
         };
-        lacks_rule || lacks_path()
+        let lacks_value = || {
+            let mut values = layout.values.iter();
+            values.any(|path| !entry.layout.values.contains(path))
+        };
+        // A segment that was never looked through cannot show dimensions as they were sent.
+        entry.exponents.is_none() || lacks_rule || lacks_path() || lacks_value()
     })
 }
 
@@ -169,6 +174,7 @@ mod tests {
     use domain::dimension::Dimension;
     use domain::event::TextParts;
     use domain::ids::OrganizationId;
+    use domain::number::NumberRule;
 
     use super::*;
     use crate::disk::real::RealDisk;
@@ -191,6 +197,7 @@ mod tests {
             event_types: vec!["a".into()],
             layout: Layout::default(),
             rollups: Vec::new(),
+            exponents: Some(false),
         }
     }
 
@@ -249,16 +256,25 @@ mod tests {
             filters: Vec::new(),
             value_property: None,
             aggregation: Aggregation::Count,
+            numbers: NumberRule::Value,
         };
         let layout = |event_type: &str| Layout {
             rules: vec![rule(event_type)],
-            paths: Vec::new(),
+            ..Layout::default()
         };
         let mut entries = entries(&[10, 10]);
         entries[0].layout = layout("a");
         assert_eq!(outdated(&entries, &layout("a")), Some(1));
         assert_eq!(outdated(&entries, &layout("b")), None);
         assert_eq!(outdated(&entries, &Layout::default()), None);
+        entries[1].exponents = None;
+        assert_eq!(outdated(&entries, &Layout::default()), Some(1));
+        entries[1].exponents = Some(true);
+        let values = Layout {
+            values: vec!["$.model".parse().unwrap()],
+            ..Layout::default()
+        };
+        assert_eq!(outdated(&entries, &values), Some(0));
     }
 
     fn row(sequence: u64, data: &str) -> Row {
@@ -285,10 +301,11 @@ mod tests {
             filters: Vec::new(),
             value_property: None,
             aggregation: Aggregation::Count,
+            numbers: NumberRule::Value,
         };
         Layout {
             rules: vec![count],
-            paths: Vec::new(),
+            ..Layout::default()
         }
     }
 

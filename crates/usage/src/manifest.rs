@@ -68,6 +68,10 @@ pub struct SegmentEntry {
     pub layout: Layout,
     /// Hourly totals of its rows, by level (1 or 2).
     pub rollups: Vec<RollupEntry>,
+    /// Whether a dimension may hold a number that was sent with an exponent, which segments
+    /// spell with a sign. Entries of releases that did not look have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exponents: Option<bool>,
 }
 
 /// The readings and paths that have columns of their own.
@@ -75,8 +79,11 @@ pub struct SegmentEntry {
 pub struct Layout {
     /// Rules of the declared meters, by [`ReadingRule::key`]; equal keys once.
     pub rules: Vec<ReadingRule>,
-    /// Declared group-by paths, sorted.
+    /// Declared group-by paths of meters that take numbers as they are spelled, sorted.
     pub paths: Vec<JsonPath>,
+    /// Declared group-by paths of meters that take numbers by value, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<JsonPath>,
 }
 
 /// One file of hourly totals.

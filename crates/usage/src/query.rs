@@ -8,6 +8,7 @@ use domain::condition::{TextCondition, TimeCondition};
 use domain::dimension::Dimension;
 use domain::ids::OrganizationId;
 use domain::meter::{Meter, ReadingRule};
+use domain::number::NumberRule;
 use domain::path::JsonPath;
 use domain::range::TimeRange;
 use domain::tree::Scope;
@@ -31,6 +32,14 @@ pub struct ScanQuery {
     pub rules: Vec<ReadingRule>,
 }
 
+impl ScanQuery {
+    /// The rule for numbers of its readings, by which dimensions are shown.
+    pub fn numbers(&self) -> NumberRule {
+        let rules = self.rules.iter().map(|rule| rule.numbers);
+        rules.max().unwrap_or(NumberRule::Value)
+    }
+}
+
 /// Batches of a scan, in order.
 pub type Batches = BoxStream<'static, Result<Batch>>;
 
@@ -49,6 +58,16 @@ pub struct TotalsQuery {
     pub filters: Vec<GroupFilter>,
     /// Whether each total says when its first and last readings were; only without windows.
     pub spans: bool,
+}
+
+impl TotalsQuery {
+    /// The rule for numbers of its meters, by which groups and filters compare values.
+    ///
+    /// All meters of an account change it at one revision, so the meters of a query share it.
+    pub fn numbers(&self) -> NumberRule {
+        let rules = self.meters.iter().map(|meter| meter.rule.numbers);
+        rules.max().unwrap_or(NumberRule::Value)
+    }
 }
 
 /// Something rows can be told apart by.

@@ -31,6 +31,9 @@ pub(crate) const FINE_DIMENSIONS: [Dimension; 6] = [
     Dimension::AppId,
 ];
 
+/// Version of the form of rollups this release writes.
+const ROLLUP_FORMAT: u32 = 1;
+
 /// Digits of a sum's column.
 const SUM_PRECISION: u8 = 76;
 

@@ -85,7 +85,8 @@ pub(crate) fn rows(
     let visible = Visible::new(&query.scope, &query.event_types, as_of);
     let mut columns = KEY_COLUMNS.to_vec();
     columns.push(Column::Subject);
-    columns.extend(query.dimensions.iter().copied().map(Column::Dimension));
+    let (dimensions, numbers) = (query.dimensions.iter().copied(), query.numbers());
+    columns.extend(dimensions.map(|dimension| Column::dimension(dimension, numbers)));
     columns.extend(query.rules.iter().cloned().map(Column::Reading));
     let ask = Ask {
         columns,

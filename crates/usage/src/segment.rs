@@ -18,8 +18,9 @@ pub(crate) use read::{Ask, Bounds, GroupBounds, number_bounds, text_bounds};
 pub(crate) use write::{Packing, SegmentWriter, write_rows};
 pub use write::{Shape, write, write_shaped};
 
-/// Version of the segment's form this release writes.
-pub const SEGMENT_FORMAT: u32 = 1;
+/// Version of the segment's form this release writes. Version 1 had no columns of numbers by value:
+/// a release that knows no others must not read them.
+pub const SEGMENT_FORMAT: u32 = 2;
 
 /// Key of the footer's entry that names the columns which hold nothing but nulls.
 const EMPTY_KEY: &str = "tallyport.empty";

@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use domain::event::{Event, Refusal};
 use domain::ids::OrganizationId;
 use domain::meter::ReadingRule;
+use domain::number::NumberRule;
+use domain::path::JsonPath;
 
 use crate::disk::{Disk, Held};
 use crate::error::{Error, Result};
@@ -95,8 +97,8 @@ impl EmbeddedStore {
         self.shared.wish(|wishes| wishes.upkeep = true);
     }
 
-    /// How far the rewrite for `rule` is.
-    pub fn progress(&self, rule: &ReadingRule) -> Progress {
+    /// How far the rewrite for `rule` and the paths its meter groups by is.
+    pub fn progress(&self, rule: &ReadingRule, paths: &BTreeMap<String, JsonPath>) -> Progress {
         let key = rule.key();
         let visible = locked(&self.shared.visible);
         let mut progress = Progress {
@@ -106,7 +108,12 @@ impl EmbeddedStore {
         for entry in visible.segments.iter().map(|segment| segment.entry()) {
             if entry.event_types.contains(&rule.event_type) {
                 progress.rows += entry.rows;
-                if entry.layout.rules.iter().any(|built| built.key() == key) {
+                let built = match rule.numbers {
+                    NumberRule::Spelling => &entry.layout.paths,
+                    NumberRule::Value => &entry.layout.values,
+                };
+                let has_paths = paths.values().all(|path| built.contains(path));
+                if has_paths && entry.layout.rules.iter().any(|built| built.key() == key) {
                     progress.rows_built += entry.rows;
                 }
             }

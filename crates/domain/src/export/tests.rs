@@ -150,6 +150,7 @@ impl Story {
                 filters: Vec::new(),
                 value_property: None,
                 aggregation,
+                numbers: crate::number::NumberRule::Value,
             },
             group_by: BTreeMap::new(),
             scalar: Scalar {

@@ -11,6 +11,7 @@ use domain::aggregation::Aggregation;
 use domain::event::{Draft, Event, Receipt};
 use domain::ids::{AccountId, ExportId, MeterId, OrganizationId, RateId};
 use domain::meter::{JobLevelLayout, Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
 use domain::rate::{Rate, RateKind, Tier};
@@ -78,6 +79,7 @@ pub(crate) fn meter(number: u8, layout: Option<JobLevelLayout>) -> Meter {
             filters: Vec::new(),
             value_property: Some(property.parse().unwrap()),
             aggregation: Aggregation::Sum,
+            numbers: NumberRule::Value,
         },
         group_by: std::collections::BTreeMap::new(),
         scalar: Scalar {

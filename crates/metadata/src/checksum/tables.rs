@@ -92,6 +92,7 @@ pub(crate) static METER_VERSIONS: LazyLock<Table> = LazyLock::new(|| {
         ("metric_category", Text),
         ("job_level", Text),
         ("zero_rows", Flag),
+        ("number_rule", Integer),
     ];
     let key = &["account_id", "meter_id", "valid_from"];
     dated("meter_versions", key, &columns)

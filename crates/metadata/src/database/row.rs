@@ -8,6 +8,7 @@ use domain::ids::{
     AccountId, DeliveryId, ExportId, KeyId, MeterId, OrganizationId, RateId, RequestId, ScheduleId,
     UserId, WebhookId,
 };
+use domain::number::NumberRule;
 use domain::path::JsonPath;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
@@ -189,6 +190,14 @@ macro_rules! number {
 }
 
 number!(i64, u64, u32, u8);
+
+impl Column for NumberRule {
+    type Stored = i64;
+
+    fn read(stored: &i64) -> Option<Self> {
+        Self::try_from(u32::try_from(*stored).ok()?).ok()
+    }
+}
 
 impl Column for bool {
     type Stored = Self;

@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use domain::ids::{AccountId, MeterId};
 use domain::meter::{Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 
 use crate::checksum::METER_VERSIONS;
 use crate::database::{Access, Pools, Row, Statement, sql};
@@ -203,6 +204,7 @@ pub(crate) fn meter_of(row: &Row) -> Result<Meter> {
             filters: row.json("filters")?,
             value_property: row.maybe("value_property")?,
             aggregation: row.word("aggregation")?,
+            numbers: row.maybe("number_rule")?.unwrap_or(NumberRule::Spelling),
         },
         group_by: row.json("group_by")?,
         scalar: Scalar {

@@ -8,6 +8,7 @@ use domain::limits::{
     SLUG_CHARS_MAX,
 };
 use domain::meter::Meter;
+use domain::number::NumberRule;
 use domain::range::TimeRange;
 
 use crate::account;
@@ -164,11 +165,17 @@ impl Change {
             (&meter.scalar.metric_category).into(),
             meter.job_level.as_ref().map(word).into(),
             meter.zero_rows.into(),
+            number_rule(rule.numbers).into(),
             valid_from.into(),
             valid_to.into(),
         ];
         self.put(&METER_VERSIONS, values).await
     }
+}
+
+/// The rule for numbers as it is stored: none for the first, which had no column.
+fn number_rule(rule: NumberRule) -> Option<u32> {
+    (rule != NumberRule::Spelling).then(|| rule.into())
 }
 
 /// Whether versions, in order, hold from `since` on at the latest.

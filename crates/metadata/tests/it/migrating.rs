@@ -5,7 +5,9 @@ use std::path::Path;
 
 use domain::Timestamp;
 use domain::ids::AccountId;
-use metadata::{Metadata, Options};
+use domain::kind::Kind;
+use domain::number::NumberRule;
+use metadata::{ControlSnapshot, Metadata, Options};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
@@ -85,6 +87,18 @@ async fn check_rows(metadata: &Metadata) {
         ("New".to_owned(), Some(1_000), true),
     ];
     assert_eq!(versions, expected);
+    let rules = |control: &ControlSnapshot| {
+        let meters = control.meters().unwrap().iter();
+        let mut rules: Vec<_> = meters.map(|meter| meter.rule.numbers).collect();
+        rules.dedup();
+        rules
+    };
+    // Opened for the first time by this release, at revision 3.
+    assert_eq!(newest.revision(), 4);
+    assert_eq!(rules(&newest), [NumberRule::Value]);
+    let upgraded = metadata.snapshot(account, Some(3)).await.unwrap();
+    assert_eq!(rules(&upgraded), [NumberRule::Spelling]);
+    assert_eq!(upgraded.meters().unwrap().len(), 2);
     let before = metadata.snapshot(account, Some(1)).await.unwrap();
     assert_eq!(
         (
@@ -151,4 +165,30 @@ async fn tables_that_are_made_again_lose_no_column() {
     let (before, after) = (columns(10).await, columns(11).await);
     let lost: Vec<_> = before.difference(&after).collect();
     assert!(before.len() > 100 && lost.is_empty(), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_damaged_meter_keeps_nothing_from_opening_and_is_not_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("metadata.db");
+    let options = || SqliteConnectOptions::new().filename(&path);
+    let raw = SqlitePool::connect_with(options().create_if_missing(true));
+    let raw = raw.await.unwrap();
+    migrations(6).run(&raw).await.unwrap();
+    sqlx::raw_sql(ROWS).execute(&raw).await.unwrap();
+    raw.close().await;
+    check_rows(&Metadata::open(Options::file(&path)).await.unwrap()).await;
+    let raw = SqlitePool::connect_with(options()).await.unwrap();
+    // As if a bit had changed before this release came.
+    let damage = "UPDATE meter_versions SET number_rule = NULL, slug = 'h0urs'
+        WHERE ended_revision IS NULL";
+    sqlx::raw_sql(damage).execute(&raw).await.unwrap();
+    raw.close().await;
+    let metadata = Metadata::open(Options::file(&path)).await.unwrap();
+    assert_eq!(metadata.control_revision().await.unwrap(), 4);
+    let account: AccountId = ACCOUNT.parse().unwrap();
+    let newest = metadata.snapshot(account, None).await.unwrap();
+    assert_eq!(newest.meters().unwrap_err().kind(), Kind::Corrupt);
+    let before = metadata.snapshot(account, Some(3)).await.unwrap();
+    assert_eq!(before.meters().unwrap().len(), 2);
 }

@@ -6,6 +6,7 @@ use domain::Timestamp;
 use domain::aggregation::Aggregation;
 use domain::ids::{AccountId, MeterId, OrganizationId, RateId, UserId};
 use domain::meter::{Filter, JobLevelLayout, Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 use domain::quantity::Quantity;
 use domain::range::TimeRange;
 use domain::rate::{Rate, RateKind, Tier};
@@ -181,6 +182,7 @@ pub(crate) fn meter(number: u128, slug: &str) -> Meter {
             }],
             value_property: Some("$.hours".parse().unwrap()),
             aggregation: Aggregation::Sum,
+            numbers: NumberRule::Value,
         },
         group_by: BTreeMap::from([("zone".to_owned(), "$['time zone']".parse().unwrap())]),
         scalar: Scalar {

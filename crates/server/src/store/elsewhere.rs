@@ -7,6 +7,7 @@ use domain::Timestamp;
 use domain::event::{Event, Refusal};
 use domain::ids::OrganizationId;
 use domain::meter::ReadingRule;
+use domain::path::JsonPath;
 use metadata::{Instance, Metadata};
 use tokio::runtime::Handle;
 use usage::manifest::{Counters, Layout};
@@ -31,7 +32,7 @@ pub(super) struct NoStore {
 impl Readings for NoStore {
     fn set_layout(&self, _layout: Layout) {}
 
-    fn progress(&self, _rule: &ReadingRule) -> Progress {
+    fn progress(&self, _rule: &ReadingRule, _paths: &BTreeMap<String, JsonPath>) -> Progress {
         Progress {
             rows: 0,
             rows_built: 0,

@@ -187,7 +187,7 @@ fn fields(line: &str) -> Vec<String> {
 }
 
 /// Reads a ZIP by its directory, and checks lengths and checksums.
-fn unzip(zip: &[u8]) -> BTreeMap<String, String> {
+pub(crate) fn unzip(zip: &[u8]) -> BTreeMap<String, String> {
     let short = |at: usize| usize::from(u16::from_le_bytes([zip[at], zip[at + 1]]));
     let long = |at: usize| u32::from_le_bytes(zip[at..at + 4].try_into().unwrap());
     let size = |at: usize| usize::try_from(long(at)).unwrap();

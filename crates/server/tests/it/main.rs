@@ -36,5 +36,6 @@ mod roles;
 mod setup;
 mod store;
 mod subjects;
+mod upgrade;
 mod users;
 mod webhooks;

@@ -1,5 +1,6 @@
 //! `/api/v1/meters`.
 
+mod numbers;
 mod query;
 
 use domain::tree::OrganizationKind;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use crate::harness::{Answer, TestServer, fold};
 
-const PATH: &str = "/api/v1/meters";
+pub(crate) const PATH: &str = "/api/v1/meters";
 
 #[tokio::test]
 async fn a_meter_is_declared_shown_listed_and_archived() {

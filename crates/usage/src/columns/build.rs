@@ -13,6 +13,8 @@ use domain::aggregation::Value;
 use domain::dimension::Dimension;
 use domain::json::Json;
 use domain::limits::DIMENSION_BYTES_MAX;
+use domain::number::NumberRule;
+use domain::path::JsonPath;
 
 use super::members::{Dimensions, Members};
 use super::{Column, Holds, PRECISION, SCALE, Strings, Texts, schema};
@@ -115,7 +117,7 @@ fn with_fact(
         return Ok(());
     }
     let json = parse(data, sequence)?;
-    seen(&Dimension::values(&json), &json);
+    seen(&Dimension::scalars(&json), &json);
     Ok(())
 }
 
@@ -217,11 +219,14 @@ impl Builder {
 
     fn push_derived(&mut self, column: &Column, fact: &Fact<'_>) {
         match column {
-            Column::Dimension(dimension) => self.push_text(fact.dimensions[*dimension as usize]),
-            Column::Path(path) => {
-                let text = path.find(fact.data).and_then(Json::text);
-                self.push_text(text.filter(|text| text.len() <= DIMENSION_BYTES_MAX));
+            Column::Dimension(dimension) => {
+                self.push_dimension(*dimension, fact, NumberRule::Spelling);
             }
+            Column::SentDimension(dimension) => {
+                self.push_dimension(*dimension, fact, NumberRule::Value);
+            }
+            Column::Path(path) => self.push_path(path, fact, NumberRule::Spelling),
+            Column::PathValue(path) => self.push_path(path, fact, NumberRule::Value),
             Column::Reading(rule) => {
                 let read = if fact.conflicts {
                     None
@@ -233,6 +238,20 @@ impl Builder {
             }
             _ => self.push_reading(None),
         }
+    }
+
+    fn push_dimension(&mut self, dimension: Dimension, fact: &Fact<'_>, rule: NumberRule) {
+        let text = Dimension::text(fact.dimensions[dimension as usize], rule);
+        self.push_text(text.as_deref());
+    }
+
+    fn push_path(&mut self, path: &JsonPath, fact: &Fact<'_>, rule: NumberRule) {
+        let found = path.find(fact.data).and_then(Json::scalar);
+        let text = found.map(|found| found.counted(rule));
+        self.push_text(
+            text.as_deref()
+                .filter(|text| text.len() <= DIMENSION_BYTES_MAX),
+        );
     }
 
     fn push_reading(&mut self, read: Option<Value>) {

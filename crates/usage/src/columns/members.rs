@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use domain::dimension::Dimension;
 use domain::json::Json;
-use domain::limits::DIMENSION_BYTES_MAX;
 use domain::meter::ReadingRule;
+use domain::number;
 use domain::path::JsonPath;
 
 use super::Column;
@@ -16,8 +16,8 @@ use super::Column;
 /// Members of one object whose place is remembered: rows of one program look alike.
 const PLACES_MAX: usize = 64;
 
-/// The values of the dimensions, by [`Dimension`].
-pub(super) type Dimensions<'t> = [Option<&'t str>; Dimension::ALL.len()];
+/// What the dimensions have, by [`Dimension`].
+pub(super) type Dimensions<'t> = [Option<number::Scalar<'t>>; Dimension::ALL.len()];
 
 /// What was found in one row.
 #[derive(Debug)]
@@ -50,14 +50,15 @@ impl Members {
         let mut keep = |path: &JsonPath| kept.extend(path.first_key().map(str::to_owned));
         for column in columns {
             match column {
-                Column::Path(path) => keep(path),
+                Column::Path(path) | Column::PathValue(path) => keep(path),
                 Column::Reading(rule) => paths(rule).for_each(&mut keep),
                 _ => {}
             }
         }
         kept.sort_unstable();
         kept.dedup();
-        let is_dimension = |column: &Column| matches!(column, Column::Dimension(_));
+        let is_dimension =
+            |column: &Column| matches!(column, Column::Dimension(_) | Column::SentDimension(_));
         Self {
             dimensions: columns.iter().any(is_dimension),
             kept,
@@ -78,9 +79,7 @@ impl Members {
             let value = walk.scalar()?;
             place += 1;
             if let Some(dimension) = used.dimension {
-                let text = value.text().filter(|text| !text.is_empty());
-                dimensions[dimension as usize] =
-                    text.filter(|text| text.len() <= DIMENSION_BYTES_MAX);
+                dimensions[dimension as usize] = value.scalar();
             }
             if used.is_kept {
                 keep(&mut kept, key, value.into());
@@ -148,12 +147,13 @@ enum Scalar<'t> {
 }
 
 impl<'t> Scalar<'t> {
-    fn text(self) -> Option<&'t str> {
+    fn scalar(self) -> Option<number::Scalar<'t>> {
         match self {
             Self::Null => None,
-            Self::Bool(true) => Some("true"),
-            Self::Bool(false) => Some("false"),
-            Self::Number(text) | Self::String(text) => Some(text),
+            Self::Bool(true) => Some(number::Scalar::Text("true")),
+            Self::Bool(false) => Some(number::Scalar::Text("false")),
+            Self::Number(text) => Some(number::Scalar::Number(text)),
+            Self::String(text) => Some(number::Scalar::Text(text)),
         }
     }
 }
@@ -222,7 +222,7 @@ impl<'t> Walk<'t> {
         (self.rest().starts_with(wanted.as_bytes())).then(|| self.at += wanted.len())
     }
 
-    /// A number without exponent: the parser spells those its own way.
+    /// A number without exponent: those are rare.
     fn number(&mut self) -> Option<&'t str> {
         let start = self.at;
         self.at += usize::from(self.rest().first() == Some(&b'-'));
@@ -271,7 +271,9 @@ fn plain_length(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use domain::aggregation::Aggregation;
+    use domain::limits::DIMENSION_BYTES_MAX;
     use domain::meter::Filter;
+    use domain::number::NumberRule;
     use proptest::prelude::*;
 
     use super::*;
@@ -291,6 +293,7 @@ mod tests {
             }],
             value_property: Some(path("$.n")),
             aggregation: Aggregation::Sum,
+            numbers: NumberRule::Value,
         }));
         columns
     }
@@ -299,7 +302,7 @@ mod tests {
     fn compare(members: &mut Members, text: &str) -> Option<()> {
         let found = members.find(text)?;
         let json = Json::parse(text).expect("what is found in no JSON?");
-        assert_eq!(found.dimensions, Dimension::values(&json), "{text}");
+        assert_eq!(found.dimensions, Dimension::scalars(&json), "{text}");
         for key in ["n", "a b", "project"] {
             assert_eq!(found.data.get(key), json.get(key), "{key} of {text}");
         }

@@ -16,13 +16,12 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Rolled, SUM_PRECISION, dimensions, schema};
+use super::{ROLLUP_FORMAT, Rolled, SUM_PRECISION, dimensions, schema};
 use crate::checked::CheckedWriter;
 use crate::columns::{PRECISION, SCALE};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::RollupEntry;
-use crate::segment::SEGMENT_FORMAT;
 
 /// Groups gathered before they are written.
 const BATCH_GROUPS: usize = 8 * 1024;
@@ -264,7 +263,7 @@ impl RollupWriter {
             return Ok(None);
         };
         let written = writer.finish(vec![
-            ("tallyport.format", SEGMENT_FORMAT.to_string()),
+            ("tallyport.format", ROLLUP_FORMAT.to_string()),
             ("tallyport.level", self.level.to_string()),
         ])?;
         Ok(Some(RollupEntry {

@@ -8,6 +8,7 @@ use arrow_array::types::UInt64Type;
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use domain::dimension::Dimension;
+use domain::number::NumberRule;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
@@ -215,7 +216,10 @@ impl Plan {
             .iter()
             .map(|column| {
                 let name = column.name();
-                if file_schema.column_with_name(&name).is_some() {
+                if segment.respells(column) && !footer.empty.contains(&name) {
+                    derived.push(column.clone());
+                    Place::Derived(derived.len() - 1)
+                } else if file_schema.column_with_name(&name).is_some() {
                     Place::Read(name)
                 } else if segment.lacks(column) {
                     derived.push(column.clone());
@@ -305,6 +309,17 @@ impl Segment {
         Ok(!footer.empty.contains(&name) && (is_written || self.lacks(column)))
     }
 
+    /// Whether its dimensions are stored as meters of a rule for numbers show them.
+    pub(crate) fn shows_dimensions(&self, numbers: NumberRule) -> bool {
+        numbers == NumberRule::Spelling || self.entry.exponents == Some(false)
+    }
+
+    /// Whether the file may spell values of the column otherwise than is asked.
+    fn respells(&self, column: &Column) -> bool {
+        let is_sent = matches!(column, Column::SentDimension(_));
+        is_sent && !self.shows_dimensions(NumberRule::Value)
+    }
+
     /// Whether a column that the file does not have must be folded from data.
     ///
     /// A column that was known when the file was written is left out only when it holds nothing.
@@ -317,6 +332,7 @@ impl Segment {
                     && layout.rules.iter().all(|known| known.key() != key)
             }
             Column::Path(path) => !layout.paths.contains(path),
+            Column::PathValue(path) => !layout.values.contains(path),
             _ => false,
         }
     }

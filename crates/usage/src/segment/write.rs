@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use arrow_array::{Array, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use domain::ids::OrganizationId;
+use domain::number::may_be_respelled;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -14,7 +15,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::{EMPTY_KEY, SEGMENT_FORMAT};
 use crate::checked::CheckedWriter;
-use crate::columns::{self, Column, Keys, Texts};
+use crate::columns::{self, Column, Keys, Strings, Texts};
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::manifest::{Layout, SegmentEntry};
@@ -183,6 +184,8 @@ pub(crate) struct SegmentWriter {
     columns: Vec<Column>,
     /// Whether a column holds a value.
     filled: Vec<bool>,
+    /// Whether a dimension may hold a number with an exponent.
+    exponents: bool,
     rows: u64,
     time_min_ns: i64,
     time_max_ns: i64,
@@ -213,6 +216,7 @@ impl SegmentWriter {
             file: file.to_owned(),
             filled: vec![false; columns.len()],
             columns,
+            exponents: false,
             rows: 0,
             time_min_ns: i64::MAX,
             time_max_ns: i64::MIN,
@@ -237,6 +241,9 @@ impl SegmentWriter {
         for (filled, column) in self.filled.iter_mut().zip(batch.columns()) {
             *filled |= column.null_count() < column.len();
         }
+        let columns = self.columns.iter().zip(batch.columns());
+        let mut dimensions = columns.filter(|(column, _)| matches!(column, Column::Dimension(_)));
+        self.exponents = self.exponents || dimensions.any(|(_, texts)| may_hold_exponents(texts));
         if let Some(rollups) = &mut self.rollups {
             rollups.push(batch)?;
         }
@@ -273,8 +280,18 @@ impl SegmentWriter {
             event_types: self.event_types.into_iter().collect(),
             layout: layout.clone(),
             rollups: rollups.unwrap_or_default(),
+            exponents: Some(self.exponents),
         })
     }
+}
+
+/// Whether a text of a dimension may be a number that is spelled otherwise than it was sent.
+fn may_hold_exponents(texts: &ArrayRef) -> bool {
+    if texts.null_count() == texts.len() {
+        return false;
+    }
+    let (mut rows, texts) = (0..texts.len(), Strings::of(texts));
+    rows.any(|row| texts.get(row).is_some_and(may_be_respelled))
 }
 
 fn properties(columns: &[Column], shape: Shape, packing: Packing) -> WriterProperties {

@@ -8,6 +8,7 @@ use domain::dimension::Dimension;
 use domain::json::Json;
 use domain::limits::DIMENSION_BYTES_MAX;
 use domain::meter::{ReadingRule, validation_error};
+use domain::number::NumberRule;
 use domain::tree::Scope;
 use domain::window::Window;
 
@@ -96,19 +97,18 @@ impl Oracle {
                 row.sequence,
             )
         });
-        rows.into_iter()
-            .map(|row| scan_row(row, &query.dimensions, &query.rules))
-            .collect()
+        rows.into_iter().map(|row| scan_row(row, query)).collect()
     }
 
     /// What totals give.
     pub fn totals(&self, query: &TotalsQuery, as_of: u64) -> Vec<TotalRow> {
         type Group = (usize, Option<Window>, Vec<Option<String>>);
         let mut folds: BTreeMap<Group, (Fold, Timestamp, Timestamp)> = BTreeMap::new();
+        let numbers = query.numbers();
         for row in self.known(&query.scope, as_of) {
             let data = json(row);
             let passes = query.filters.iter().all(|filter| {
-                let found = key(&filter.key, row, &data);
+                let found = key(&filter.key, row, &data, numbers);
                 filter.values.holds(found.as_deref())
             });
             if row.conflict_with.is_some() || !passes {
@@ -116,8 +116,8 @@ impl Oracle {
             }
             let window = query.windows.as_ref();
             let window = window.map(|windows| windows.around(row.time()));
-            let keys = query.group_by.iter().map(|by| key(by, row, &data));
-            let keys: Vec<Option<String>> = keys.collect();
+            let keys = query.group_by.iter();
+            let keys: Vec<Option<String>> = keys.map(|by| key(by, row, &data, numbers)).collect();
             for (index, meter) in query.meters.iter().enumerate() {
                 let Ok(Some(value)) = meter.rule.read(row.texts.event_type(), &data) else {
                     continue;
@@ -186,9 +186,9 @@ fn json(row: &Row) -> Json<'_> {
     parsed.map_or(Json::Null, |parsed| parsed.unwrap_or(Json::Null))
 }
 
-fn scan_row(row: &Row, dimensions: &[Dimension], rules: &[ReadingRule]) -> ScanRow {
-    let data = json(row);
-    let value = |dimension: &Dimension| dimension.value(&data).map(str::to_owned);
+fn scan_row(row: &Row, query: &ScanQuery) -> ScanRow {
+    let (data, numbers) = (json(row), query.numbers());
+    let value = |dimension: &Dimension| Some(dimension.value(&data, numbers)?.into_owned());
     let read = |rule: &ReadingRule| rule.read(row.texts.event_type(), &data).unwrap_or_default();
     ScanRow {
         sequence: row.sequence,
@@ -196,20 +196,19 @@ fn scan_row(row: &Row, dimensions: &[Dimension], rules: &[ReadingRule]) -> ScanR
         event_type: row.texts.event_type().to_owned(),
         time: row.time(),
         subject: row.texts.subject().to_owned(),
-        dimensions: dimensions.iter().map(value).collect(),
-        readings: rules.iter().map(read).collect(),
+        dimensions: query.dimensions.iter().map(value).collect(),
+        readings: query.rules.iter().map(read).collect(),
     }
 }
 
-fn key(key: &GroupKey, row: &Row, data: &Json<'_>) -> Option<String> {
+fn key(key: &GroupKey, row: &Row, data: &Json<'_>, numbers: NumberRule) -> Option<String> {
     match key {
         GroupKey::Organization => Some(row.organization.to_string()),
         GroupKey::Subject => Some(row.texts.subject().to_owned()),
-        GroupKey::Dimension(dimension) => dimension.value(data).map(str::to_owned),
+        GroupKey::Dimension(dimension) => Some(dimension.value(data, numbers)?.into_owned()),
         GroupKey::Path(path) => {
-            let text = path.find(data).and_then(Json::text);
-            let text = text.filter(|text| text.len() <= DIMENSION_BYTES_MAX);
-            text.map(str::to_owned)
+            let text = path.find(data).and_then(Json::scalar)?.counted(numbers);
+            (text.len() <= DIMENSION_BYTES_MAX).then(|| text.into_owned())
         }
     }
 }

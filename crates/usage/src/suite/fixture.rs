@@ -5,6 +5,7 @@ use domain::aggregation::Aggregation;
 use domain::event::{EventTexts, TextParts};
 use domain::ids::{MeterId, OrganizationId};
 use domain::meter::{Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 use domain::range::TimeRange;
 use domain::tree::{Edge, Scope};
 use futures::TryStreamExt;
@@ -71,6 +72,7 @@ pub(super) fn rule(aggregation: Aggregation) -> ReadingRule {
         filters: Vec::new(),
         value_property: (aggregation != Aggregation::Count).then_some(path),
         aggregation,
+        numbers: NumberRule::Value,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::meter::Meter;
+use domain::number::NumberRule;
 
 use super::hours;
 use crate::columns::{Column, KEY_COLUMNS, Texts};
@@ -49,11 +50,13 @@ impl<'q> Plan<'q> {
             valid: valid(meter),
         });
         let meters: Vec<MeterPlan<'_>> = meters.collect();
-        let keys = query.group_by.iter();
-        let keys = keys.map(|key| place(&mut columns, column(key))).collect();
+        let (keys, numbers) = (query.group_by.iter(), query.numbers());
+        let keys = keys
+            .map(|key| place(&mut columns, column(key, numbers)))
+            .collect();
         let filters = query.filters.iter();
         let filters = filters
-            .map(|filter| place(&mut columns, column(&filter.key)))
+            .map(|filter| place(&mut columns, column(&filter.key, numbers)))
             .collect();
         let mut event_types: Vec<String> = query
             .meters
@@ -115,12 +118,12 @@ fn valid(meter: &Meter) -> Nanoseconds {
     start..end
 }
 
-fn column(key: &GroupKey) -> Column {
+fn column(key: &GroupKey, numbers: NumberRule) -> Column {
     match key {
         GroupKey::Organization => Column::Organization,
         GroupKey::Subject => Column::Subject,
-        GroupKey::Dimension(dimension) => Column::Dimension(*dimension),
-        GroupKey::Path(path) => Column::Path(path.clone()),
+        GroupKey::Dimension(dimension) => Column::dimension(*dimension, numbers),
+        GroupKey::Path(path) => Column::path(path.clone(), numbers),
     }
 }
 

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::tally::Tally;
 use crate::error::Result;
 use crate::query::{GroupKey, TotalsQuery};
-use crate::rollup::{FINE_DIMENSIONS, HOUR_NS, RollupRow};
+use crate::rollup::{FINE_DIMENSIONS, HOUR_NS, RollupRow, dimensions};
 use crate::segment::Segment;
 
 /// The level of rollup that can answer a query; `None` when only rows can.
@@ -53,6 +53,11 @@ pub(super) fn add(
     let entry = segment.entry();
     let mut rolled = vec![false; plan.meters.len()];
     if entry.last > plan.visible.as_of {
+        return Ok(rolled);
+    }
+    // A rollup holds dimensions as segments store them.
+    let numbers = plan.query.numbers();
+    if !dimensions(level).is_empty() && !segment.shows_dimensions(numbers) {
         return Ok(rolled);
     }
     let Some(file) = segment.rollup(level)? else {

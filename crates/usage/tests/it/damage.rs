@@ -7,6 +7,7 @@ use domain::aggregation::Aggregation;
 use domain::dimension::Dimension;
 use domain::event::{EventTexts, TextParts};
 use domain::meter::ReadingRule;
+use domain::number::NumberRule;
 use domain::range::TimeRange;
 use domain::tree::Scope;
 use usage::disk::Disk;
@@ -26,10 +27,11 @@ pub(crate) fn layout() -> Layout {
         filters: Vec::new(),
         value_property: Some("$.n".parse().unwrap()),
         aggregation: Aggregation::Sum,
+        numbers: NumberRule::Value,
     };
     Layout {
         rules: vec![rule],
-        paths: Vec::new(),
+        ..Layout::default()
     }
 }
 

@@ -9,6 +9,7 @@ use domain::dimension::Dimension;
 use domain::event::{EventTexts, TextParts};
 use domain::ids::{MeterId, OrganizationId};
 use domain::meter::{Filter, Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 use domain::range::TimeRange;
 use domain::tree::{Edge, Scope};
 use domain::window::{WindowSize, Windows};
@@ -48,6 +49,8 @@ fn data() -> impl Strategy<Value = Option<Box<str>>> {
         (0..50_i32).prop_map(|number| format!("\"n\":{number}.5,")),
         (-3..3_i32).prop_map(|number| format!("\"n\":\"{number}e20\",")),
         Just("\"n\":\"NaN\",".to_owned()),
+        select(vec!["1e0", "1.0", "1E+0", "\"1\"", "1", "0.10", "1e-1"])
+            .prop_map(|number| format!("\"n\":{number},")),
         Just("\"n\":\"999999999999999999999999\",".to_owned()),
         Just(String::new()),
     ];
@@ -55,12 +58,15 @@ fn data() -> impl Strategy<Value = Option<Box<str>>> {
     let other = prop::option::of(select(vec![
         "\"app\\u0049d\":\"x\",",
         "\"folder\":7,",
+        "\"folder\":7e0,\"project\":1E-1,",
+        "\"folder\":\"7e0\",\"project\":0.1,",
         "\"environment\":\"e\",\"billingTag\":\"t\",",
         "\"asset\":null,",
     ]));
-    let text = (number, project, other, 0..3_u8).prop_map(|(number, project, other, kind)| {
+    let text = (number, project, other, 0..6_u8).prop_map(|(number, project, other, kind)| {
         let project = project.map_or(String::new(), |name| format!("\"project\":\"{name}\","));
         let other = other.unwrap_or_default();
+        let kind = ["0", "1", "1.0", "2", "20e-1", "\"1.0\""][usize::from(kind)];
         format!("{{{number}{project}{other}\"deep\":{{\"kind\":[{kind}]}}}}").into()
     });
     prop_oneof![9 => text.prop_map(Some), 1 => Just(None)]
@@ -117,27 +123,41 @@ fn rule() -> impl Strategy<Value = ReadingRule> {
         Aggregation::Latest,
     ]);
     let path = select(vec!["$.n", "$.project"]);
-    (select(TYPES.to_vec()), aggregation, any::<bool>(), path).prop_map(
-        |(event_type, aggregation, filtered, path)| ReadingRule {
-            event_type: event_type.into(),
-            filters: Vec::from_iter(filtered.then(|| Filter {
-                path: "$.deep.kind[0]".parse().unwrap(),
-                values: vec!["1".into(), "2".into()],
-            })),
-            value_property: (aggregation != Aggregation::Count).then(|| path.parse().unwrap()),
-            aggregation,
-        },
+    let numbers = select(vec![NumberRule::Spelling, NumberRule::Value]);
+    (
+        select(TYPES.to_vec()),
+        aggregation,
+        any::<bool>(),
+        path,
+        numbers,
     )
+        .prop_map(
+            |(event_type, aggregation, filtered, path, numbers)| ReadingRule {
+                event_type: event_type.into(),
+                filters: Vec::from_iter(filtered.then(|| Filter {
+                    path: "$.deep.kind[0]".parse().unwrap(),
+                    values: vec!["1".into(), "2".into()],
+                })),
+                value_property: (aggregation != Aggregation::Count).then(|| path.parse().unwrap()),
+                aggregation,
+                numbers,
+            },
+        )
 }
 
 pub(crate) fn layout() -> impl Strategy<Value = Layout> {
     let paths = subsequence(vec!["$.deep.kind[0]", "$.project"], 0..=2);
-    (prop::collection::vec(rule(), 0..20), paths).prop_map(|(rules, paths)| Layout {
-        rules,
-        paths: paths
-            .into_iter()
-            .map(|path| path.parse().unwrap())
-            .collect(),
+    let rules = prop::collection::vec(rule(), 0..20);
+    (rules, paths.clone(), paths).prop_map(|(rules, paths, values)| {
+        let parsed = |paths: Vec<&str>| {
+            let paths = paths.into_iter().map(|path| path.parse().unwrap());
+            paths.collect()
+        };
+        Layout {
+            rules,
+            paths: parsed(paths),
+            values: parsed(values),
+        }
     })
 }
 
@@ -228,14 +248,16 @@ fn group_keys() -> Vec<GroupKey> {
         GroupKey::Dimension(Dimension::BillingTag),
         GroupKey::Dimension(Dimension::User),
         GroupKey::Subject,
+        GroupKey::Dimension(Dimension::Folder),
         GroupKey::Path("$.deep.kind[0]".parse().unwrap()),
+        GroupKey::Path("$.n".parse().unwrap()),
     ]
 }
 
 pub(crate) fn totals_query() -> impl Strategy<Value = TotalsQuery> {
     let filter = (
         select(group_keys()),
-        select(vec!["p1", "1", "t", "subject 1"]),
+        select(vec!["p1", "1", "t", "subject 1", "7e0", "1.0"]),
     );
     let filter = (filter, condition()).prop_map(|((key, value), condition)| GroupFilter {
         key,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use domain::aggregation::Aggregation;
 use domain::meter::ReadingRule;
+use domain::number::NumberRule;
 use domain::range::TimeRange;
 use domain::tree::Scope;
 use usage::manifest::RetentionFloor;
@@ -39,6 +40,7 @@ fn totals_below_the_floor_are_refused_and_lists_begin_at_it() {
         filters: Vec::new(),
         value_property: None,
         aggregation: Aggregation::Count,
+        numbers: NumberRule::Value,
     };
     let mut query = TotalsQuery {
         scope: Scope::alone(random::organization(1)),

@@ -7,6 +7,7 @@ use domain::aggregation::Aggregation;
 use domain::ids::MeterId;
 use domain::limits::{FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX, SLUG_CHARS_MAX};
 use domain::meter::{Filter, JobLevelLayout, Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 use domain::path::JsonPath;
 use domain::range::TimeRange;
 use metadata::MeterRecord;
@@ -137,6 +138,7 @@ impl MeterIn {
                 filters: filters.collect(),
                 value_property,
                 aggregation: self.aggregation,
+                numbers: NumberRule::Value,
             },
             group_by: self.group_by,
             scalar: Scalar {
@@ -272,7 +274,7 @@ impl MeterOut {
     /// Shows a record, and how far its column is.
     pub fn new(record: MeterRecord, app: &App) -> ApiResult<Self> {
         let meter = record.meter;
-        let progress = app.readings.progress(&meter.rule);
+        let progress = app.readings.progress(&meter.rule, &meter.group_by);
         let building = progress.rows_built < progress.rows;
         let filters = meter.rule.filters.into_iter().map(|filter| FilterWire {
             path: filter.path,

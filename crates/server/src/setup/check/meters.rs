@@ -4,6 +4,7 @@ use domain::aggregation::Aggregation;
 use domain::ids::MeterId;
 use domain::limits::{FILTER_VALUES_MAX, FILTERS_MAX, GROUP_BY_MAX};
 use domain::meter::{Meter, ReadingRule, Scalar};
+use domain::number::NumberRule;
 use domain::range::TimeRange;
 
 use super::{DeclaredMeter, fields};
@@ -68,6 +69,7 @@ fn version(form: &MeterForm) -> Result<Meter, String> {
             filters: form.filters.clone(),
             value_property: form.value_property.clone(),
             aggregation: form.aggregation,
+            numbers: NumberRule::Value,
         },
         group_by: form.group_by.clone(),
         scalar: check_scalar(form.scalar.as_ref(), &form.unit)?,

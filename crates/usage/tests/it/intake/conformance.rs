@@ -1,8 +1,10 @@
 //! The embedded store does what every usage store must.
 
+use std::collections::BTreeMap;
+
 use domain::aggregation::Aggregation;
 use domain::meter::ReadingRule;
-use usage::manifest::Layout;
+use domain::number::NumberRule;
 use usage::store::Progress;
 
 use super::fixture::{Ground, event, send};
@@ -29,28 +31,31 @@ async fn a_rule_declared_later_is_built_into_every_segment() {
         filters: Vec::new(),
         value_property: Some("$.value".parse().unwrap()),
         aggregation: Aggregation::Sum,
+        numbers: NumberRule::Value,
     };
+    let paths = BTreeMap::from([("kind".to_owned(), "$.kind".parse().unwrap())]);
     let unbuilt = Progress {
         rows: 2,
         rows_built: 0,
     };
-    assert_eq!(store.progress(&rule), unbuilt);
-    let rules = vec![rule.clone()];
-    store.set_layout(Layout {
-        rules,
-        ..Layout::default()
-    });
+    assert_eq!(store.progress(&rule, &paths), unbuilt);
+    ground.layout.rules = vec![rule.clone()];
+    store.set_layout(ground.layout.clone());
+    store.compact_now().unwrap();
+    assert_eq!(store.progress(&rule, &paths), unbuilt, "a path is missing");
+    ground.layout.values = paths.values().cloned().collect();
+    store.set_layout(ground.layout.clone());
     store.compact_now().unwrap();
     let built = Progress {
         rows: 2,
         rows_built: 2,
     };
-    assert_eq!(store.progress(&rule), built);
+    assert_eq!(store.progress(&rule, &paths), built);
     store.close().unwrap();
-    ground.layout = Layout {
-        rules: vec![rule.clone()],
-        ..Layout::default()
-    };
-    assert_eq!(ground.open().progress(&rule), built, "and it stays so");
+    assert_eq!(
+        ground.open().progress(&rule, &paths),
+        built,
+        "and it stays so"
+    );
     assert_eq!(ground.verify().damage, []);
 }
