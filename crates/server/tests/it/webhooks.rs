@@ -47,13 +47,15 @@ async fn a_webhook_shows_its_secret_once() {
     let owner = server.key(server.root().await, Role::Owner).await;
     let body = r#"{"url":"https://example.com/hook","description":"ours",
         "eventTypes":["export.settled"]}"#;
-    let made = server.post(&owner, PATH, body).await;
+    let mut made = server.post(&owner, PATH, body).await;
     let secret = text(&made.json(), "secret");
     assert!(
         secret.starts_with("whsec_") && secret.len() == 50,
         "{secret}"
     );
-    assert_snapshot!(made.show().replace(&secret, "[secret]"), @r#"
+    // Before ids are replaced: a part of it may look like one.
+    made.body = made.body.replace(&secret, "[secret]");
+    assert_snapshot!(made.show(), @r#"
     201 application/json
     {
       "callbacks": false,
