@@ -251,7 +251,7 @@ async fn a_server_without_a_store_names_the_one_that_keeps_the_usage() {
     assert_eq!(verified.json()["detail"], by_url);
 
     // The next holder is named as soon as it has the right, and nobody when its lease is over.
-    keeper.stop().await;
+    let _folder = keeper.stop().await;
     let detail = async || {
         let refused = other
             .post(&key, "/api/v1/events", &event("a").to_string())
